@@ -1,0 +1,69 @@
+"""Wait for Huawei Cloud Graph Engine Service jobs in asyncio: few requests, every change, typed errors."""
+
+import logging
+
+from gespoll._credentials import Credentials, Token
+from gespoll._errors import (
+    AuthenticationError,
+    GespollError,
+    ImportFailed,
+    ImportPartiallyFailed,
+    JobCancelled,
+    JobError,
+    JobFailed,
+    JobNotFound,
+    JobsFailed,
+    JobVanished,
+    PermissionDenied,
+    ProtocolError,
+    RequestRejected,
+    ServiceUnavailable,
+    SourceError,
+    Throttled,
+    TransportError,
+    WaitTimeout,
+)
+from gespoll._http import EngineSource, ManagementSource
+from gespoll._jobs import ImportFile, Job, JobRef, JobRequest, JobStatus, StateChange
+from gespoll._poller import Poller, connect
+from gespoll._source import JobSource, ListingSource, ListWindow
+from gespoll._watch import Watch
+
+__all__ = [
+    "AuthenticationError",
+    "Credentials",
+    "EngineSource",
+    "GespollError",
+    "ImportFailed",
+    "ImportFile",
+    "ImportPartiallyFailed",
+    "Job",
+    "JobCancelled",
+    "JobError",
+    "JobFailed",
+    "JobNotFound",
+    "JobRef",
+    "JobRequest",
+    "JobSource",
+    "JobStatus",
+    "JobVanished",
+    "JobsFailed",
+    "ListWindow",
+    "ListingSource",
+    "ManagementSource",
+    "PermissionDenied",
+    "Poller",
+    "ProtocolError",
+    "RequestRejected",
+    "ServiceUnavailable",
+    "SourceError",
+    "StateChange",
+    "Throttled",
+    "Token",
+    "TransportError",
+    "WaitTimeout",
+    "Watch",
+    "connect",
+]
+
+logging.getLogger("gespoll").addHandler(logging.NullHandler())

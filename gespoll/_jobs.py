@@ -1,0 +1,257 @@
+"""The nouns: which job, how it stands, and what changed.
+
+Rule: nouns are frozen, hold what the server said beside what it means, and know
+nothing of requests. What a server's word means is decided in one table here,
+`effective_status`; where the words were found is `gespoll._wire`'s business.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import attrs
+
+FileKind = Literal["schema", "vertexset", "edgeset"]
+
+
+class JobStatus(enum.Enum):
+    """How a job stands, whatever word the server used for it."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    PARTIALLY_FAILED = "partially_failed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a job in this status never changes again."""
+        return self.rank == _TERMINAL_RANK
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order PENDING < RUNNING = UNKNOWN < terminal; a job only moves up."""
+        return _RANKS.get(self, _TERMINAL_RANK)
+
+
+_RANKS = {JobStatus.PENDING: 0, JobStatus.RUNNING: 1, JobStatus.UNKNOWN: 1}
+_TERMINAL_RANK = 2
+
+
+def _check_identifier(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{attribute.name} must be a str, not {type(value).__name__}: pass the id as the API gave it")
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"{attribute.name} {value!r} is not an id: pass the text the API answered, unchanged")
+
+
+@attrs.frozen
+class JobRef:
+    """Which job is meant. Ids are opaque text.
+
+    Raises:
+        TypeError: when an id is not a `str`.
+        ValueError: when an id is empty, blank or holds control characters.
+    """
+
+    job_id: str = attrs.field(validator=_check_identifier)
+    """The job id, as a create, start, stop, delete or import call answered it."""
+    graph: str | None = attrs.field(default=None, validator=attrs.validators.optional(_check_identifier))
+    """The graph id on the management plane, the graph name on the engine."""
+
+    def __str__(self) -> str:
+        return self.job_id if self.graph is None else f"{self.graph}/{self.job_id}"
+
+
+@attrs.frozen(kw_only=True)
+class ImportFile:
+    """How one file of a bulk import fared (`job_detail` of the job status documents)."""
+
+    kind: FileKind
+    """Which part of the graph the file holds."""
+    path: str | None = None
+    """The file's OBS path."""
+    status: str | None = None
+    """The server's word for the file: success, failed, partFailed; `None` when it says nothing."""
+    log: str | None = None
+    """OBS path of the import log, where rejected rows are explained."""
+    cause: str | None = None
+    """Why it failed, in the server's words."""
+    total_lines: int | None = None
+    """Lines in the file; `None` where the server says -1 or nothing."""
+    failed_lines: int | None = None
+    """Lines not loaded; `None` where the server says -1 or nothing."""
+    successful_lines: int | None = None
+    """Lines loaded; `None` where the server says -1 or nothing."""
+
+    @property
+    def outcome(self) -> Literal["loaded", "partial", "failed", "untold"]:
+        """What word and counts say together; an unknown word counts as partial."""
+        if self.status is None:
+            return self._outcome_by_counts()
+        word = self.status.strip().lower()
+        if word == "failed":
+            return "failed"
+        return "loaded" if word == "success" and not self.failed_lines else "partial"
+
+    def _outcome_by_counts(self) -> Literal["loaded", "partial", "untold"]:
+        if self.failed_lines is not None:
+            return "partial" if self.failed_lines else "loaded"
+        if self.total_lines is None or self.successful_lines is None:
+            return "untold"
+        return "loaded" if self.successful_lines == self.total_lines else "partial"
+
+    def __str__(self) -> str:
+        facts = [f"{self.kind} {self.path or '(no path)'}: {self.status or 'no status'}"]
+        if self.failed_lines is not None:
+            total = "" if self.total_lines is None else f" of {self.total_lines}"
+            facts.append(f"{self.failed_lines}{total} lines failed")
+        facts += [f"{name} {value}" for name, value in (("cause", self.cause), ("log", self.log)) if value]
+        return ", ".join(facts)
+
+
+@attrs.frozen(kw_only=True)
+class JobRequest:
+    """The call that started an engine job (engine job list, `request`)."""
+
+    command: str | None = None
+    """The engine's name for the call, such as `import_graph`."""
+    url: str | None = None
+    """Path and query of the call."""
+    body: Any = attrs.field(default=None, repr=False, hash=False)
+    """The call's decoded JSON body, or its text where it is no JSON."""
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """One job as the server last described it."""
+
+    ref: JobRef
+    """The job, as it was handed in."""
+    status: JobStatus
+    """How it stands: the reported word, corrected by what its files say."""
+    reported_status: str
+    """The server's own word."""
+    job_type: str | None = None
+    """Such as GraphManagement."""
+    name: str | None = None
+    """What the job does, such as ImportGraph or DeleteGraph."""
+    related_graph: str | None = None
+    """Name of the graph it works on."""
+    is_import: bool | None = None
+    """Whether it is a bulk import; `None` when the record does not say."""
+    begin_time: datetime | None = None
+    """When it began (aware, UTC)."""
+    end_time: datetime | None = None
+    """When it ended (aware, UTC); `None` while it runs."""
+    fail_reason: str | None = None
+    """Why it failed, in the server's words."""
+    files: tuple[ImportFile, ...] | None = None
+    """Files of an import: `None` where the API does not say, `()` where it says there are none."""
+    request: JobRequest | None = None
+    """Engine jobs: the call that started it."""
+    as_of: datetime | None = None
+    """The server's clock when it answered (`Date` header; aware, UTC)."""
+    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
+    """The record as it came, with every field this library does not know."""
+
+    @property
+    def bad_files(self) -> tuple[ImportFile, ...]:
+        """The files that were not, or not wholly, loaded."""
+        return tuple(file for file in self.files or () if file.outcome in {"partial", "failed"})
+
+    @property
+    def tells_files(self) -> bool:
+        """Whether it tells of at least one file, and of every file whether it was loaded."""
+        return bool(self.files) and all(file.outcome != "untold" for file in self.files or ())
+
+    @property
+    def lag(self) -> timedelta | None:
+        """How long after its end the job was seen to have ended, by the server's clock alone."""
+        if self.end_time is None or self.as_of is None:
+            return None
+        return max(self.as_of - self.end_time, timedelta())
+
+
+@attrs.frozen(kw_only=True)
+class StateChange:
+    """One change of one job, as a watch saw it. Each ref gets exactly one with `is_final`."""
+
+    ref: JobRef
+    """The job, as it was handed in."""
+    previous: JobStatus | None
+    """Its status before; `None` at the first change."""
+    status: JobStatus | None
+    """Its status now; `None` when it ends in an error without ever having been seen."""
+    job: Job | None
+    """What the server said; `None` when it was never seen."""
+    error: Exception | None = None
+    """What the end deserves: `None` unless the change is final and not a success."""
+    is_final: bool
+    """Whether this is the job's last change."""
+    observed_at: float
+    """When it was seen: seconds on the event loop's monotonic clock."""
+    sequence: int
+    """Its number in this watch, from 1 without gaps."""
+
+    @property
+    def lag(self) -> float | None:
+        """Seconds from the server's `end_time` to the server's `Date` of the reply that told it; else `None`."""
+        if not self.is_final or self.job is None or self.job.lag is None:
+            return None
+        return self.job.lag.total_seconds()
+
+    def raise_for_status(self) -> None:
+        """Raise what the end deserves; do nothing after a success or while the job is open.
+
+        Raises:
+            JobError: when the job failed, was partly loaded, cancelled, not found or vanished.
+            WaitTimeout: when it was still open at the deadline.
+            SourceError: when it could not be observed any longer.
+        """
+        if self.error is not None:
+            raise self.error
+
+
+_STATUS_WORDS = {
+    "pending": JobStatus.PENDING,
+    "waiting": JobStatus.PENDING,
+    "running": JobStatus.RUNNING,
+    "success": JobStatus.SUCCESS,
+    "complete": JobStatus.SUCCESS,
+    "partiallyfailed": JobStatus.PARTIALLY_FAILED,
+    "partfailed": JobStatus.PARTIALLY_FAILED,
+    "failed": JobStatus.FAILED,
+    "cancelled": JobStatus.CANCELLED,
+    "canceled": JobStatus.CANCELLED,
+}
+
+
+def status_of_word(word: str) -> JobStatus:
+    """Tell what a job-level word means by itself, in any case of letters.
+
+    Args:
+        word: the server's word, not blank.
+    """
+    return _STATUS_WORDS.get(word.strip().lower(), JobStatus.UNKNOWN)
+
+
+def effective_status(word: str, files: Iterable[ImportFile] | None) -> JobStatus:
+    """Tell how a job stands: its own word, corrected downwards by what its files say.
+
+    A server that has no word for a partial failure says success; the files tell.
+
+    Args:
+        word: the server's word for the job, not blank.
+        files: the files of an import, or `None` where the record has none.
+    """
+    status = status_of_word(word)
+    outcomes = {file.outcome for file in files or ()}
+    if status is not JobStatus.SUCCESS or not outcomes & {"partial", "failed"}:
+        return status
+    return JobStatus.FAILED if outcomes == {"failed"} else JobStatus.PARTIALLY_FAILED

@@ -1,0 +1,89 @@
+"""Where states are read: the protocols a poller asks of a source.
+
+Rule: a source turns one request into one reading or one error, and decides nothing about
+when, how often or what an error means for a wait. Subclass `JobSource` to wait on the jobs of
+another service; only `get` must be written.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import attrs
+
+from gespoll._jobs import Job, JobRef, JobStatus
+
+Wanted = Callable[[str, JobStatus], bool]
+"""Asked with the id and the bare status of each list entry: is its whole record wanted?"""
+
+
+@attrs.frozen(kw_only=True)
+class ListWindow:
+    """What one list request showed."""
+
+    ids: tuple[str, ...]
+    """Job ids of the entries, in the server's order."""
+    jobs: tuple[Job, ...]
+    """The whole records of the wanted entries."""
+    total: int | None = None
+    """Number of all jobs in the list, where the server tells."""
+    unread: frozenset[str] = frozenset()
+    """Ids whose entries were there but had no status."""
+    skipped: int = 0
+    """Entries without a readable id, which count for the paging all the same."""
+
+
+@runtime_checkable
+class JobSource(Protocol):
+    """Reads one job at a time."""
+
+    confirms_imports: bool = False
+    """Whether `get` may tell the files of an import that another reading left out."""
+    explains_failures: bool = False
+    """Whether `get` tells the reason of a failure that a list entry leaves out."""
+
+    @abstractmethod
+    async def get(self, ref: JobRef, /) -> Job:
+        """Read how a job stands.
+
+        May be cancelled at any await; nothing is cancelled at the server.
+
+        Raises:
+            JobNotFound: when the service says that it knows no such job.
+            SourceError: when the state could not be read.
+        """
+
+    def check(self, ref: JobRef, /) -> None:
+        """Accept a ref, or raise `ValueError` with a sentence that says what to give instead."""
+        return
+
+    def scope(self, ref: JobRef, /) -> str:
+        """Name the list, limit and server a job belongs to. Within a scope, a job id means one job."""
+        return ""
+
+
+@runtime_checkable
+class ListingSource(JobSource, Protocol):
+    """Reads many jobs at once, too."""
+
+    @abstractmethod
+    async def list_window(self, scope: str, /, *, offset: int, limit: int, wanted: Wanted) -> ListWindow:
+        """Read entries `offset` to `offset + limit` of a scope's list, in whatever order the server keeps.
+
+        Gives control back to the event loop between slices of entries. May be cancelled at any await.
+
+        Args:
+            scope: as `scope` named it.
+            offset: how many entries to pass over.
+            limit: how many to ask for; the server may return fewer.
+            wanted: asked for each entry with a status; the whole record is decoded only where it says so.
+
+        Raises:
+            SourceError: when the list could not be read.
+        """
+
+
+class CredentialsRenewed(Exception):
+    """The credentials were stale and have been renewed: the request must be sent again, within the budget."""
