@@ -1,0 +1,22 @@
+"""The sans-I/O core. Its floors: settings, requests, doubt, ledger, sweep; record; observation; core."""
+
+from gespoll._scheduler._core import Outcome, Scheduler
+from gespoll._scheduler._ledger import Key, Ledger, OnFailure, outcome_of
+from gespoll._scheduler._requests import Get, Request, Window
+from gespoll._scheduler._settings import Knobs, Settings, check_max_open, check_timeout
+
+__all__ = [
+    "Get",
+    "Key",
+    "Knobs",
+    "Ledger",
+    "OnFailure",
+    "Outcome",
+    "Request",
+    "Scheduler",
+    "Settings",
+    "Window",
+    "check_max_open",
+    "check_timeout",
+    "outcome_of",
+]

@@ -1,0 +1,511 @@
+"""The sans-I/O core: what a reply changes, who is told, what is finished.
+
+Rule: no `await`, no clock, no request. The poller asks `next_request(now)`, sends it, and hands what
+came of it to `record(request, outcome, now)`; deadlines pass when `pass_deadlines(now)` is called.
+What to ask for next is `_observation`'s business, how a watch ends is `_ledger`'s.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import math
+import random
+from collections.abc import Iterable
+
+import attrs
+
+from gespoll._errors import (
+    GespollError,
+    JobNotFound,
+    JobVanished,
+    SourceError,
+    Throttled,
+)
+from gespoll._jobs import Job, JobRef, JobStatus
+from gespoll._pacing import Hit, Outage, RequestBudget, hit_of, is_answer
+from gespoll._scheduler._ledger import Expiry, Key, Ledger
+from gespoll._scheduler._observation import FRONT, Scope
+from gespoll._scheduler._record import MISSES_AT_LEAST, Absence, Record, merged
+from gespoll._scheduler._requests import Get, Request, Window
+from gespoll._scheduler._settings import Settings
+from gespoll._scheduler._sweep import Sweep
+from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
+
+_logger = logging.getLogger("gespoll")
+
+Outcome = Job | ListWindow | GespollError | CredentialsRenewed
+"""What came of a request: a reading, or the error it ended in."""
+LAST_LOOK_AT_MOST = 30.0
+"""Seconds that a last look may take after a deadline, at most."""
+FIRST_PATIENCE = 60.0
+"""Seconds after which a service that never answered is given up."""
+
+
+@attrs.frozen(order=True)
+class _Deadline:
+    at: float
+    number: int
+    ledger: Ledger = attrs.field(order=False)
+    keys: tuple[Key, ...] | None = attrs.field(order=False)
+    timeout: float = attrs.field(order=False)
+    last_look: Expiry | None = attrs.field(order=False, default=None)
+
+
+class Scheduler:
+    """All open jobs of a poller, all watches on them, and the request budget they share."""
+
+    def __init__(self, source: JobSource, settings: Settings, rng: random.Random) -> None:
+        self._source = source
+        self._settings = settings
+        self._rng = rng
+        self._budget = RequestBudget(settings.max_per_second)
+        self._scopes: dict[str, Scope] = {}
+        self._deadlines: list[_Deadline] = []
+        self._numbers = 0
+        self._stale = 0
+        self._unknown_words: set[str] = set()
+        self._suspects: set[Window] = set()
+        self.fatal: Exception | None = None
+
+    # Watches
+
+    def key(self, ref: JobRef) -> Key:
+        """Tell what makes two refs the same job.
+
+        Raises:
+            ValueError: when the source cannot look at such a ref.
+        """
+        self._source.check(ref)
+        return self._source.scope(ref), ref.job_id
+
+    def open(self, ledger: Ledger, now: float) -> None:
+        """Start the clock of a watch."""
+        if ledger.timeout is not None:
+            self._set_deadline(now + ledger.timeout, ledger, None, ledger.timeout)
+
+    def join(self, ledger: Ledger, refs: Iterable[JobRef], now: float) -> None:
+        """Hand jobs to a watch; a job that another watch follows is told as it stands."""
+        keyed = [(self.key(ref), ref) for ref in refs]
+        joined = [key for key, ref in keyed if ledger.take(key, ref)]
+        for key in joined:
+            self._join(ledger, key, now)
+        if joined and ledger.job_timeout is not None:
+            self._set_deadline(now + ledger.job_timeout, ledger, tuple(joined), ledger.job_timeout)
+
+    def _join(self, ledger: Ledger, key: Key, now: float) -> None:
+        scope = self._scope(key[0])
+        record = scope.records.get(key[1])
+        ref = ledger.open[key]
+        if record is None:
+            record = Record(ref=ref, scope=key[0], graph=ref.graph, added_at=now, watchers={ledger: None})
+            scope.add(record, now)
+            if scope.refusal is not None:
+                self._end_listed_only(scope, scope.refusal, now)
+            return
+        record.watchers[ledger] = None
+        if record.graph is None and ref.graph is not None:
+            scope.locate(record, ref.graph)
+        if record.job is not None:
+            ledger.tell(key, record.job, now)
+
+    def discard(self, ledger: Ledger, key: Key, now: float) -> bool:
+        """Let a watch forget a job; tell whether nobody waits for it now."""
+        if key not in ledger.open:
+            return False
+        ledger.drop(key)
+        self._give_up_spent([ledger], now)
+        return self._detach(ledger, key)
+
+    def leave(self, ledger: Ledger) -> list[Key]:
+        """Let a watch go; gives the jobs that nobody waits for now."""
+        ledger.takes_input = False
+        self._drop_deadlines(ledger)
+        return [key for key in list(ledger.open) if self._detach(ledger, key)]
+
+    def _detach(self, ledger: Ledger, key: Key) -> bool:
+        scope = self._scopes.get(key[0])
+        record = scope.records.get(key[1]) if scope is not None else None
+        if scope is None or record is None:
+            return True
+        record.watchers.pop(ledger, None)
+        if record.watchers:
+            return False
+        scope.remove(record)
+        return True
+
+    def is_wanted(self, request: Request) -> bool:
+        """Whether anybody still waits for what a request under way will tell."""
+        records = self._scopes[request.scope].records
+        return request.job_id in records if isinstance(request, Get) else bool(records)
+
+    # Requests
+
+    def next_due(self) -> float:
+        """Tell when the next request may leave; infinite when there is none."""
+        due = min((scope.next_due() for scope in self._scopes.values()), default=math.inf)
+        return max(due, self._budget.ready_at)
+
+    def next_request(self, now: float) -> Request | None:
+        """Give a request that may leave now, and count it as sent; `None` when there is none."""
+        if self._budget.ready_at > now:
+            return None
+        for scope in sorted(self._scopes.values(), key=Scope.next_due):
+            request = scope.next_request(now)
+            if request is not None:
+                self._budget.spend(now)
+                return request
+        return None
+
+    def ref_of(self, request: Get) -> JobRef:
+        """Tell which job a single query is about, in the graph where it can be found."""
+        return JobRef(request.job_id, request.graph)
+
+    def wants(self, request: Window, job_id: str, status: JobStatus) -> bool:
+        """Tell whether the whole record of a list entry is wanted, which has this status."""
+        scope = self._scopes[request.scope]
+        if not status.is_terminal and scope.contradicts(job_id, request.sent_at):
+            self._suspects.add(request)
+        record = scope.records.get(job_id)
+        return record is not None and (status.is_terminal or record.moves_to(status) or record.graph is None)
+
+    def abandon(self, request: Request, now: float) -> None:
+        """Take back a request that was cancelled before it brought anything."""
+        if isinstance(request, Window):
+            self._suspects.discard(request)
+        self._scopes[request.scope].again(request, now)
+
+    def record(self, request: Request, outcome: Outcome, now: float) -> None:
+        """Take in what came of a request.
+
+        Args:
+            request: as `next_request` gave it.
+            outcome: the reading, or the error it ended in.
+            now: seconds on the monotonic clock.
+        """
+        scope = self._scopes[request.scope]
+        if isinstance(outcome, CredentialsRenewed):
+            for each in self._scopes.values():
+                each.renewed()
+            scope.again(request, now)
+        elif isinstance(outcome, SourceError):
+            self._failed(scope, request, outcome, now)
+        elif isinstance(request, Window):
+            self._answered(scope)
+            self._read_window(scope, request, outcome, now)
+        else:
+            self._answered(scope)
+            self._read_single(scope, request, outcome, now)
+
+    def _answered(self, scope: Scope) -> None:
+        scope.answered()
+        self._budget.answered()
+
+    # Readings
+
+    def _read_single(self, scope: Scope, request: Get, outcome: object, now: float) -> None:
+        record = scope.records.get(request.job_id)
+        if record is None:
+            return
+        if isinstance(outcome, JobNotFound):
+            self._missed(scope, record, request, outcome, now)
+        elif isinstance(outcome, Job):
+            record.retries = None
+            was_candidate = record.candidate is not None
+            if request.graph is not None and outcome.related_graph is not None:
+                scope.graph_ids[outcome.related_graph] = request.graph
+            self._observe(scope, record, merged(outcome, record.candidate or record.job), now, listed=False)
+            if record.ended:
+                scope.ended_by_query(request.job_id, now)
+            else:
+                self._plan_next(scope, record, now, confirming=was_candidate)
+        self._looked([record], request.sent_at, now)
+
+    def _plan_next(self, scope: Scope, record: Record, now: float, *, confirming: bool) -> None:
+        if record.candidate is None:
+            scope.queried(record, now)
+        elif confirming:
+            scope.query_again(record, now)
+        else:
+            record.in_flight = False
+            scope.query(record, FRONT)
+
+    def _read_window(self, scope: Scope, request: Window, outcome: object, now: float) -> None:
+        if not isinstance(outcome, ListWindow):
+            return
+        jobs = {job.ref.job_id: job for job in outcome.jobs}
+        shown = [record for job_id in outcome.ids if (record := scope.records.get(job_id)) is not None]
+        sweep = scope.read(request, outcome, now)
+        for record in shown:
+            self._read_entry(scope, record, jobs.get(record.ref.job_id), now)
+        looked_at = [record for record in shown if record.ref.job_id not in outcome.unread]
+        self._looked(looked_at, request.sent_at, now)
+        if sweep is not None:
+            self._end_sweep(scope, sweep, now)
+        if request in self._suspects:
+            self._suspects.discard(request)
+            scope.distrust(now)
+
+    def _read_entry(self, scope: Scope, record: Record, job: Job | None, now: float) -> None:
+        if record.ended:
+            return
+        record.seen()
+        if job is None:
+            scope.shown(record, now)
+            return
+        if record.graph is None and job.related_graph in scope.graph_ids:
+            scope.locate(record, scope.graph_ids[job.related_graph])
+        was_candidate = record.candidate is not None
+        self._observe(scope, record, attrs.evolve(job, ref=record.ref), now, listed=True)
+        if record.candidate is None:
+            scope.shown(record, now)
+        elif not was_candidate and not record.in_flight:
+            scope.query(record, FRONT)
+
+    def _observe(self, scope: Scope, record: Record, job: Job, now: float, *, listed: bool) -> None:
+        """Take a reading in: tell it, keep it for confirmation, or pass it over."""
+        record.seen()
+        if not record.moves_to(job.status):
+            return
+        confirmed = record.candidate is not None and (not listed or record.graph is None)
+        if job.status.is_terminal and not confirmed and self._needs_query(job, listed=listed):
+            record.candidate = job
+            return
+        self._tell(scope, record, job, now)
+
+    def _needs_query(self, job: Job, *, listed: bool) -> bool:
+        """Whether a terminal reading leaves out what a single query may tell (rule 3)."""
+        if job.status is JobStatus.SUCCESS:
+            return self._source.confirms_imports and job.is_import is not False and not job.tells_files
+        explains = self._source.explains_failures and listed
+        return explains and job.status is JobStatus.FAILED and job.fail_reason is None
+
+    def _tell(self, scope: Scope, record: Record, job: Job, now: float) -> None:
+        if job.status is JobStatus.UNKNOWN and job.reported_status not in self._unknown_words:
+            self._unknown_words.add(job.reported_status)
+            _logger.warning(
+                "job %s has status %r, which no API document names; it is waited on", record.ref, job.reported_status
+            )
+        record.move(job)
+        if job.status.is_terminal:
+            scope.remove(record)
+        for ledger in record.watchers:
+            ledger.tell((record.scope, record.ref.job_id), job, now)
+        self._give_up_spent(record.watchers, now)
+
+    def _end(self, scope: Scope, record: Record, error: Exception, now: float) -> None:
+        scope.remove(record)
+        for ledger in record.watchers:
+            ledger.tell_error((record.scope, record.ref.job_id), error, now)
+        self._give_up_spent(record.watchers, now)
+
+    def _looked(self, records: Iterable[Record], sent_at: float, now: float) -> None:
+        watchers: dict[Ledger, None] = {}
+        for record in records:
+            watchers |= record.watchers
+            for ledger in record.watchers:
+                ledger.looked((record.scope, record.ref.job_id), sent_at)
+        self._give_up_spent(watchers, now)
+
+    def _give_up_spent(self, ledgers: Iterable[Ledger], now: float) -> None:
+        """Stop looking for watches whose last looks have all been taken."""
+        for ledger in [ledger for ledger in ledgers if ledger.has_spent]:
+            for key in ledger.give_up_spent(now, self._failure_of(ledger)):
+                self._detach(ledger, key)
+
+    def _failure_of(self, ledger: Ledger) -> Exception | None:
+        """Tell what kept the first job of a watch that was not seen from being seen."""
+        records = (self._scopes[scope].records.get(job_id) for scope, job_id in ledger.open)
+        return next((record.failure for record in records if record is not None and record.failure), None)
+
+    # Absence
+
+    def _missed(self, scope: Scope, record: Record, request: Get, error: JobNotFound, now: float) -> None:
+        record.retries = None
+        record.failure = error
+        if record.candidate is not None:
+            self._denied(scope, record, record.candidate, now)
+            return
+        if record.ref.graph is None and scope.has_list and scope.refusal is None:
+            scope.locate(record, None)
+            scope.queried(record, now)
+            return
+        absence = record.absence = record.absence or Absence(since=now)
+        absence.misses += 1
+        absence.graph_missing = error.graph_missing
+        waited = request.sent_at - absence.since
+        if absence.misses >= MISSES_AT_LEAST and waited >= self._settings.not_found_grace:
+            self._end_absent(scope, record, absence, now)
+        elif error.graph_missing and scope.has_list and scope.refusal is None:
+            record.in_flight = False
+            scope.locate(record, None)
+            scope.query(record, now)
+        else:
+            scope.query_again(record, now)
+
+    def _denied(self, scope: Scope, record: Record, candidate: Job, now: float) -> None:
+        """Take an end that the list told, and single queries deny again and again, as the list told it."""
+        record.denials += 1
+        if record.denials >= MISSES_AT_LEAST:
+            self._tell(scope, record, candidate, now)
+        else:
+            scope.query_again(record, now)
+
+    def _end_absent(self, scope: Scope, record: Record, absence: Absence, now: float) -> None:
+        kind = JobNotFound if record.job is None else JobVanished
+        waited = now - absence.since
+        error = kind(record.ref, record.job, waited=waited, graph_missing=absence.graph_missing)
+        self._end(scope, record, error, now)
+
+    def _end_sweep(self, scope: Scope, sweep: Sweep, now: float) -> None:
+        if sweep.is_complete:
+            for job_id in sorted(sweep.missing):
+                record = scope.records[job_id]
+                if record.graph is None:
+                    self._lacked(scope, record, sweep, now)
+        scope.end_round(sweep, self._budget.rate, now)
+
+    def _lacked(self, scope: Scope, record: Record, sweep: Sweep, now: float) -> None:
+        """Note that a complete sweep lacked a job that only the list can show."""
+        absence = record.absence = record.absence or Absence(since=now)
+        absence.sweeps += 1
+        if absence.sweeps > 1 and sweep.started_at - absence.since >= self._settings.not_found_grace:
+            self._end_absent(scope, record, absence, now)
+
+    # Failures
+
+    def _failed(self, scope: Scope, request: Request, error: SourceError, now: float) -> None:
+        if isinstance(error, Throttled):
+            self._budget.throttled(error, request.sent_at, now)
+        hit = hit_of(error, listing=isinstance(request, Window))
+        if is_answer(error):
+            scope.answered()
+        elif hit is Hit.DELAY and scope.outage.failed(error, request.sent_at, now):
+            alone = isinstance(request, Window) and scope.can_query
+            hit = Hit.DELAY if alone else Hit.SCOPE
+        if hit is Hit.SOURCE:
+            self.give_up(error, now)
+        elif hit is Hit.SCOPE:
+            self._give_up_scopes([scope], error, now)
+            scope.outage.since = None
+        elif isinstance(request, Window):
+            self._list_failed(scope, request, error, hit, now)
+        else:
+            self._query_failed(scope, request, error, hit, now)
+
+    def _list_failed(self, scope: Scope, request: Window, error: SourceError, hit: Hit, now: float) -> None:
+        self._suspects.discard(request)
+        if hit is Hit.LIST:
+            if scope.refused(request, error, now):
+                self._end_listed_only(scope, error, now)
+            return
+        scope.failed(error, request.sent_at, now)
+        scope.window_failed(request, now)
+
+    def _end_listed_only(self, scope: Scope, error: SourceError, now: float) -> None:
+        """End the jobs that only the list can show, which may not be read; with a graph they can be queried."""
+        for record in [record for record in scope.records.values() if record.graph is None]:
+            if record.ref.graph is not None:
+                scope.locate(record, record.ref.graph)
+                scope.query_again(record, now)
+                continue
+            advised = error.with_pending(())
+            advised.detail = f"{error.detail}; give graph= to query job {record.ref} by itself"
+            self._end(scope, record, advised, now)
+
+    def _query_failed(self, scope: Scope, request: Get, error: SourceError, hit: Hit, now: float) -> None:
+        if hit is Hit.DELAY:
+            scope.failed(error, request.sent_at, now)
+        record = scope.records.get(request.job_id)
+        if record is None:
+            return
+        record.failure = error
+        if hit is Hit.DELAY:
+            scope.query_failed(record, now)
+        elif record.candidate is not None and record.candidate.status is not JobStatus.SUCCESS:
+            self._tell(scope, record, record.candidate, now)
+        elif record.listed and record.candidate is None:
+            scope.queried(record, now)
+        else:
+            self._end(scope, record, error, now)
+        self._looked([record], request.sent_at, now)
+
+    def give_up(self, error: Exception, now: float) -> None:
+        """End all open jobs with an error that leaves no hope for any, now or later."""
+        self.fatal = error
+        self._give_up_scopes(list(self._scopes.values()), error, now)
+
+    def _give_up_scopes(self, scopes: list[Scope], error: Exception, now: float) -> None:
+        hit: dict[Ledger, list[Key]] = {}
+        for scope in scopes:
+            for record in list(scope.records.values()):
+                scope.remove(record)
+                for ledger in record.watchers:
+                    hit.setdefault(ledger, []).append((record.scope, record.ref.job_id))
+        for ledger, keys in hit.items():
+            refs = [ledger.open[key] for key in keys if key in ledger.open]
+            named = error.with_pending(refs) if isinstance(error, SourceError) else error
+            for key in keys:
+                ledger.tell_error(key, named, now)
+
+    # Deadlines
+
+    def next_deadline(self) -> float:
+        """Tell when the next deadline passes; infinite when there is none."""
+        return self._deadlines[0].at if self._deadlines else math.inf
+
+    def pass_deadlines(self, now: float) -> None:
+        """Let the deadlines pass that have come: a last look first, then the end."""
+        while self._deadlines and self._deadlines[0].at <= now:
+            deadline = heapq.heappop(self._deadlines)
+            if not deadline.ledger.deadlines:
+                self._stale -= 1
+                continue
+            deadline.ledger.deadlines -= 1
+            if deadline.last_look is None:
+                self._expire(deadline, now)
+            else:
+                failure = self._failure_of(deadline.ledger)
+                for key in deadline.ledger.give_up(deadline.last_look, now, failure):
+                    self._detach(deadline.ledger, key)
+
+    def _expire(self, deadline: _Deadline, now: float) -> None:
+        ledger = deadline.ledger
+        if deadline.keys is None:
+            ledger.cut_input(deadline.timeout)
+        expiry = ledger.expire(deadline.keys or tuple(ledger.open), deadline.timeout, now)
+        if expiry is None:
+            return
+        patience = min(self._settings.request_timeout, LAST_LOOK_AT_MOST)
+        self._set_deadline(now + patience, ledger, None, deadline.timeout, expiry)
+        for name, scope in self._scopes.items():
+            records = [scope.records[job_id] for at, job_id in expiry.keys if at == name]
+            if records:
+                scope.look_now(records, now)
+
+    def _drop_deadlines(self, ledger: Ledger) -> None:
+        """Forget the deadlines of a watch that is left, many at a time, so that each costs little."""
+        self._stale += ledger.deadlines
+        ledger.deadlines = 0
+        if self._stale * 2 > len(self._deadlines):
+            self._deadlines = [deadline for deadline in self._deadlines if deadline.ledger.deadlines]
+            heapq.heapify(self._deadlines)
+            self._stale = 0
+
+    def _set_deadline(
+        self, at: float, ledger: Ledger, keys: tuple[Key, ...] | None, timeout: float, expiry: Expiry | None = None
+    ) -> None:
+        self._numbers += 1
+        ledger.deadlines += 1
+        heapq.heappush(self._deadlines, _Deadline(at, self._numbers, ledger, keys, timeout, expiry))
+
+    def _scope(self, name: str) -> Scope:
+        if name not in self._scopes:
+            self._scopes[name] = Scope(
+                name=name,
+                has_list=isinstance(self._source, ListingSource),
+                interval=self._settings.interval,
+                outage=Outage(self._settings.outage_timeout, FIRST_PATIENCE),
+                rng=self._rng,
+            )
+        return self._scopes[name]

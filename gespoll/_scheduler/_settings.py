@@ -1,0 +1,100 @@
+"""The knobs of a poller, and what they may be.
+
+Rule: a value that cannot work is refused at once, with a sentence that says what to give.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypedDict
+
+import attrs
+
+
+def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    _number(attribute.name, value)
+    if not value > 0:
+        raise ValueError(f"{attribute.name}={value!r} must be more than 0")
+
+
+def _positive_or_none(_: object, attribute: attrs.Attribute[Any], value: float | None) -> None:
+    if value is not None:
+        _positive(_, attribute, value)
+
+
+def _not_negative(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    _number(attribute.name, value)
+    if not value >= 0:
+        raise ValueError(f"{attribute.name}={value!r} must be 0 or more, in seconds")
+
+
+def _number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name}={value!r} must be finite")
+
+
+def _whole(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{attribute.name} must be a whole number, not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"{attribute.name}={value!r} must be 1 or more")
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """The knobs of a poller."""
+
+    interval: float = attrs.field(default=5.0, validator=_not_negative)
+    """Seconds: how soon a change is to be known. The budget may stretch it, nothing shrinks it."""
+    max_per_second: float = attrs.field(default=10.0, validator=_positive)
+    """Requests per second, at most, over everything the poller does."""
+    max_at_once: int = attrs.field(default=10, validator=_whole)
+    """Requests under way at the same time, at most."""
+    request_timeout: float = attrs.field(default=30.0, validator=_positive)
+    """Seconds one request may take."""
+    not_found_grace: float = attrs.field(default=60.0, validator=_not_negative)
+    """Seconds a server may deny a job, five times in a row at least, before it counts as not found."""
+    outage_timeout: float | None = attrs.field(default=900.0, validator=_positive_or_none)
+    """Seconds without a good answer before waiting ends, 60 at most when there never was one; `None` waits on."""
+
+
+class Knobs(TypedDict, total=False):
+    """The keyword arguments of a `Poller`; meanings, units and defaults are those of `Settings`."""
+
+    interval: float
+    max_per_second: float
+    max_at_once: int
+    request_timeout: float
+    not_found_grace: float
+    outage_timeout: float | None
+
+
+def check_timeout(name: str, value: float | None) -> None:
+    """Refuse a time limit that cannot be one.
+
+    Raises:
+        TypeError: when it is no number.
+        ValueError: when it is negative or not finite.
+    """
+    if value is None:
+        return
+    _number(name, value)
+    if value < 0:
+        raise ValueError(f"{name}={value!r} must be 0 or more seconds; None waits without limit, 0 looks once")
+
+
+def check_max_open(value: int | None) -> None:
+    """Refuse a number of open jobs that cannot be one.
+
+    Raises:
+        TypeError: when it is no whole number.
+        ValueError: when it is less than 1.
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"max_open must be a whole number or None, not {type(value).__name__}")
+    if value < 1:
+        raise ValueError(f"max_open={value!r} must be 1 or more; None pulls all refs at once")
