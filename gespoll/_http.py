@@ -1,0 +1,513 @@
+"""The API over HTTP: one request, one reading or one error.
+
+Rule: the only module that knows aiohttp's client. Its errors are translated at one door and never
+chained, because they carry the request's headers. No redirect is followed, no status raises by
+itself, and a session that is not ours is neither closed nor reconfigured.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from itertools import islice
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import aiohttp
+import anyio
+import anyio.lowlevel
+from yarl import URL
+
+from gespoll._credentials import Credentials
+from gespoll._errors import AuthenticationError, JobNotFound, ProtocolError, SourceError, TransportError
+from gespoll._jobs import Job, JobRef, JobStatus, status_of_word
+from gespoll._pacing import CERTIFICATE_REJECTED
+from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted
+from gespoll._wire import engine_list, engine_status, job_centre, status_v1, status_v2
+from gespoll._wire.listing import Glance, Page, glance
+from gespoll._wire.reply import Reply
+
+Session = aiohttp.ClientSession
+"""What a caller may lend: its proxies, TLS settings and connections are used, and it is never closed here."""
+MAX_REPLY_BYTES = 128 * 1024 * 1024
+_PAGE = 100
+_PAGE_SECONDS = 30.0
+_SLICE = 256
+_CHUNK = 256 * 1024
+_SILENCE = 1.0
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+_HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "X-Language": "en-us"}
+
+_Reading = TypeVar("_Reading")
+
+
+class _Client:
+    """Sends authorized GETs over one session."""
+
+    def __init__(self, credentials: Credentials, session: Session | None, max_reply_bytes: int) -> None:
+        if isinstance(max_reply_bytes, bool) or not isinstance(max_reply_bytes, int):
+            raise TypeError(f"max_reply_bytes must be a whole number, not {type(max_reply_bytes).__name__}")
+        if max_reply_bytes < 1:
+            raise ValueError(f"max_reply_bytes={max_reply_bytes!r} must be 1 or more")
+        if not callable(getattr(credentials, "authorize", None)):
+            raise TypeError(
+                f"credentials must be an object such as gespoll.Token(...), not {type(credentials).__name__}"
+            )
+        self.credentials = credentials
+        self._session = session
+        self._owned: aiohttp.ClientSession | None = None
+        self._max_reply_bytes = max_reply_bytes
+
+    def open(self) -> None:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=0)
+            jar = aiohttp.DummyCookieJar()
+            self._owned = aiohttp.ClientSession(connector=connector, cookie_jar=jar, timeout=_NO_TIMEOUT)
+
+    async def aclose(self) -> None:
+        owned, self._owned = self._owned, None
+        if owned is not None:
+            with anyio.CancelScope(shield=True):
+                await owned.close()
+
+    async def send(self, url: URL, action: str) -> tuple[Reply, Mapping[str, str]]:
+        """Send one request; gives the reply and the headers that authorized it."""
+        session = self._session or self._owned
+        if session is None:
+            raise RuntimeError("the source is not open: use it in `async with`")
+        proof = await self.credentials.authorize("GET", str(url))
+        failure: SourceError
+        try:
+            return await self._reply(session, url, {**_HEADERS, **proof}, action), proof
+        except aiohttp.ClientConnectorCertificateError:
+            text = f"{action}: the server's certificate could not be verified; pass a session that trusts it"
+            failure = TransportError(text, code=CERTIFICATE_REJECTED)
+        except (aiohttp.ClientError, OSError) as error:
+            failure = TransportError(f"{action}: no usable reply came: {_reason(error)}")
+        raise failure
+
+    async def _reply(self, session: Session, url: URL, headers: Mapping[str, str], action: str) -> Reply:
+        async with session.get(
+            url,
+            headers=headers,
+            allow_redirects=False,
+            raise_for_status=False,
+            timeout=_NO_TIMEOUT,
+            middlewares=(*_middlewares_of(session), _send_once),
+        ) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                body += chunk
+                if len(body) > self._max_reply_bytes:
+                    response.close()
+                    text = f"{action}: the reply is larger than max_reply_bytes={self._max_reply_bytes}"
+                    raise ProtocolError(text, status=response.status)
+            return Reply(response.status, bytes(body), response.headers)
+
+
+class _Dropped(aiohttp.ClientError):
+    """The connection was lost before a reply came."""
+
+
+async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a dropped request again by itself, past the request budget."""
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        reason = _reason(error)
+    raise _Dropped(reason)
+
+
+def _middlewares_of(session: Session) -> Sequence[aiohttp.ClientMiddlewareType]:
+    """Tell those of a borrowed session, which those of a request would replace; aiohttp has no public name for them."""
+    return getattr(session, "_middlewares", ())
+
+
+def _reason(error: Exception) -> str:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return str(cause) if isinstance(cause, _Dropped) else type(cause).__name__
+
+
+class _HttpSource(ListingSource):
+    """What both planes share: the client, and how an authorized reading is made."""
+
+    def __init__(
+        self,
+        project_id: str,
+        credentials: Credentials,
+        session: Session | None,
+        max_reply_bytes: int,
+    ) -> None:
+        if not isinstance(project_id, str) or not (project_id.isascii() and project_id.isalnum()):
+            raise ValueError(f"project_id {project_id!r} must be the letters and digits of a project id")
+        self._project = project_id
+        self._client = _Client(credentials, session, max_reply_bytes)
+
+    async def __aenter__(self) -> Self:
+        self._client.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the session, unless it was borrowed. Shielded from cancellation."""
+        await self._client.aclose()
+
+    def _url(self, base: str, template: str, query: Mapping[str, str], **parts: str) -> URL:
+        segments = {name: _segment(part) for name, part in parts.items()}
+        path = template.format(project=self._project, **segments)
+        return URL(f"{base}{path}?{urlencode(query)}" if query else f"{base}{path}", encoded=True)
+
+    async def _ask(self, url: URL, action: str, read: Callable[[Reply], _Reading]) -> _Reading:
+        """Send a request and read its reply; a first rejection of the credentials renews them."""
+        reply, proof = await self._client.send(url, action)
+        try:
+            reading = read(reply)
+        except AuthenticationError as error:
+            rejected = error
+        except JobNotFound:
+            self._client.credentials.accepted(proof)
+            raise
+        else:
+            self._client.credentials.accepted(proof)
+            return reading
+        if await self._client.credentials.renew(proof):
+            raise CredentialsRenewed
+        raise rejected
+
+
+class ManagementSource(_HttpSource):
+    """The management plane: jobs of all graphs of a project, by graph id.
+
+    Args:
+        endpoint: such as `https://ges.eu-west-101.myhuaweicloud.eu`.
+        project_id: the project's id.
+        credentials: such as a `Token`.
+        api: "v2" or "v1.0"; both tell the same of a job, only v2 has a word for a partial failure.
+        session: an `aiohttp.ClientSession` to borrow, with its proxies and TLS settings; never closed here.
+        allow_http: allow plain http to a host other than loopback.
+        max_reply_bytes: the largest reply that is read, in bytes.
+
+    Raises:
+        ValueError: when an argument cannot work; the text says what to give.
+    """
+
+    confirms_imports = True
+
+    def __init__(
+        self,
+        endpoint: str,
+        project_id: str,
+        *,
+        credentials: Credentials,
+        api: Literal["v2", "v1.0"] = "v2",
+        session: Session | None = None,
+        allow_http: bool = False,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+    ) -> None:
+        if api not in {"v2", "v1.0"}:
+            raise ValueError(f"api={api!r} must be 'v2' or 'v1.0'")
+        super().__init__(project_id, credentials, session, max_reply_bytes)
+        self._base = _checked_base(endpoint, "endpoint", allow_http=allow_http)
+        self._status = status_v2 if api == "v2" else status_v1
+        self._centre = job_centre.V2 if api == "v2" else job_centre.V1
+
+    def __repr__(self) -> str:
+        return f"ManagementSource of project {self._project} at {self._base}"
+
+    def scope(self, ref: JobRef, /) -> str:
+        """Name the project: one list shows its jobs, and a job id alone means one job."""
+        return self._project
+
+    async def get(self, ref: JobRef, /) -> Job:
+        """Read one job (Querying the Job Status, v2 or v1.0). May be cancelled at any await.
+
+        Raises:
+            JobNotFound: when the service knows no such job or graph.
+            SourceError: when the state could not be read.
+            ValueError: when the ref has no graph, without which this query cannot be made.
+        """
+        if ref.graph is None:
+            raise ValueError(f"job {ref} can be queried by itself only with its graph id: give graph=")
+        url = self._url(self._base, self._status.PATH, {}, graph=ref.graph, job=ref.job_id)
+        return await self._ask(url, f"looking at job {ref}", lambda reply: self._status.read(reply, ref))
+
+    async def list_window(self, scope: str, /, *, offset: int, limit: int, wanted: Wanted) -> ListWindow:
+        """Read a part of the job centre (Querying Job Details in the Job Center). May be cancelled at any await.
+
+        Raises:
+            SourceError: when the list could not be read.
+        """
+        page, as_of = await self._page({"offset": str(offset), "limit": str(limit)})
+        return await _window(page, wanted, lambda found: self._centre.read_job(found, as_of))
+
+    async def jobs(
+        self,
+        *,
+        status: JobStatus | None = None,
+        graph: str | None = None,
+        start: date | None = None,
+        end: date | None = None,
+    ) -> AsyncIterator[Job]:
+        """Iterate over the jobs of the project, each once, in the server's order.
+
+        Args:
+            status: only jobs that the server files under this status.
+            graph: only jobs of the graph of this *name*.
+            start: only jobs from this day (UTC) on.
+            end: only jobs up to this day (UTC).
+
+        Raises:
+            SourceError: when the list could not be read.
+            ValueError: when the server has no filter for that status.
+        """
+        filters = self._centre.filters(status, graph, start, end)
+
+        async def window(offset: int) -> ListWindow:
+            page, as_of = await self._page({**filters, "offset": str(offset), "limit": str(_PAGE)})
+            return await _window(page, _everything, lambda found: self._centre.read_job(found, as_of))
+
+        async for job in _pages(window):
+            yield job
+
+    async def _page(self, query: Mapping[str, str]) -> tuple[Page, datetime | None]:
+        url = self._url(self._base, self._centre.path, query)
+        return await self._ask(
+            url, "listing the project's jobs", lambda reply: (self._centre.read_page(reply), reply.as_of)
+        )
+
+
+class EngineSource(_HttpSource):
+    """The engines of some graphs: jobs by graph name, each graph at its own server.
+
+    The engine tells no files and no times, and the reason of a failure only to a single query.
+
+    Args:
+        endpoints: graph name to the URL of its server, or to several URLs of the same; the next is
+            tried when one does not answer.
+        project_id: the project's id.
+        credentials: such as a `Token`.
+        session: an `aiohttp.ClientSession` to borrow, with its proxies and TLS settings; never closed here.
+        allow_http: allow plain http to a host other than loopback.
+        max_reply_bytes: the largest reply that is read, in bytes.
+
+    Raises:
+        ValueError: when an argument cannot work; the text says what to give.
+    """
+
+    explains_failures = True
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, str | Sequence[str]],
+        project_id: str,
+        *,
+        credentials: Credentials,
+        session: Session | None = None,
+        allow_http: bool = False,
+        max_reply_bytes: int = MAX_REPLY_BYTES,
+    ) -> None:
+        if not isinstance(endpoints, Mapping) or not endpoints:
+            raise ValueError('endpoints must map graph names to server URLs, such as {"movies": "https://10.0.0.5"}')
+        super().__init__(project_id, credentials, session, max_reply_bytes)
+        self._bases = {graph: _checked_bases(graph, urls, allow_http=allow_http) for graph, urls in endpoints.items()}
+
+    def __repr__(self) -> str:
+        return f"EngineSource of project {self._project} for {len(self._bases)} graphs"
+
+    def check(self, ref: JobRef, /) -> None:
+        """Accept a ref whose graph has a server.
+
+        Raises:
+            ValueError: when it has none; the text names the graphs that do.
+        """
+        if ref.graph is None:
+            raise ValueError(f"job {ref.job_id} needs the name of its graph on the engine: give graph=")
+        if ref.graph not in self._bases:
+            known = ", ".join(sorted(self._bases))
+            raise ValueError(f"graph {ref.graph!r} has no engine endpoint; endpoints are given for: {known}")
+
+    def scope(self, ref: JobRef, /) -> str:
+        """Name the graph: its engine keeps its own list."""
+        return ref.graph or ""
+
+    async def get(self, ref: JobRef, /) -> Job:
+        """Read one job, and not its results. May be cancelled at any await.
+
+        Raises:
+            JobNotFound: when the engine knows no such job.
+            SourceError: when the state could not be read.
+            ValueError: when the ref's graph has no endpoint.
+        """
+        self.check(ref)
+        graph = ref.graph or ""
+        base = self._bases[graph][0]
+        url = self._url(base, engine_status.PATH, engine_status.QUERY, graph=graph, job=ref.job_id)
+        with self._turning(graph, base):
+            return await self._ask(url, f"looking at job {ref}", lambda reply: engine_status.read(reply, ref))
+
+    async def list_window(self, scope: str, /, *, offset: int, limit: int, wanted: Wanted) -> ListWindow:
+        """Read a part of a graph's engine list (Querying the Job List). May be cancelled at any await.
+
+        Raises:
+            SourceError: when the list could not be read.
+        """
+        query = {"limit": str(limit), "offset": str(offset)}
+        base = self._bases[scope][0]
+        url = self._url(base, engine_list.PATH, query, graph=scope)
+        with self._turning(scope, base):
+            page, as_of = await self._ask(
+                url,
+                f"listing the jobs of graph {scope}",
+                lambda reply: (engine_list.read(reply, scope), reply.as_of),
+            )
+        return await _window(page, wanted, lambda found: engine_list.read_job(found, scope, as_of))
+
+    async def jobs(self, *, status: JobStatus | None = None, graph: str | None = None) -> AsyncIterator[Job]:
+        """Iterate over the jobs the engines keep, each once; for finding ids that were lost.
+
+        Args:
+            status: only jobs that stand so.
+            graph: only jobs of this graph; of all graphs when `None`.
+
+        Raises:
+            SourceError: when a list could not be read.
+            ValueError: when the graph has no endpoint.
+        """
+        for name in self._bases if graph is None else (graph,):
+            self.check(JobRef("any", name))
+
+            async def window(offset: int, name: str = name) -> ListWindow:
+                return await self.list_window(name, offset=offset, limit=_PAGE, wanted=_everything)
+
+            async for job in _pages(window):
+                if status in {None, job.status}:
+                    yield job
+
+    @contextmanager
+    def _turning(self, graph: str, base: str) -> Iterator[None]:
+        """Turn to the next of a graph's URLs, which serves from then on, when this one does not answer.
+
+        A request that is cut off by its time limit is only seen to be cancelled, so after some silence that counts.
+        """
+        asked_at = anyio.current_time()
+        try:
+            yield
+        except TransportError:
+            self._turn(graph, base)
+            raise
+        except anyio.get_cancelled_exc_class():
+            if anyio.current_time() - asked_at >= _SILENCE:
+                self._turn(graph, base)
+            raise
+
+    def _turn(self, graph: str, base: str) -> None:
+        bases = self._bases[graph]
+        if bases[0] == base:  # else another request that failed with this one has turned already
+            bases.rotate(-1)
+
+
+def _everything(job_id: str, status: JobStatus) -> bool:
+    return True
+
+
+async def _window(page: Page, wanted: Wanted, read_job: Callable[[Glance], Job]) -> ListWindow:
+    """Read a page in slices, giving control back to the event loop between them."""
+    ids: list[str] = []
+    jobs: list[Job] = []
+    unread: set[str] = set()
+    entries = glance(page.entries)
+    while part := list(islice(entries, _SLICE)):
+        for found in part:
+            ids.append(found.job_id)
+            if found.word is None:
+                unread.add(found.job_id)
+            elif wanted(found.job_id, status_of_word(found.word)):
+                jobs.append(read_job(found))
+        await anyio.lowlevel.checkpoint()
+    skipped = len(page.entries) - len(ids)
+    return ListWindow(ids=tuple(ids), jobs=tuple(jobs), total=page.total, unread=frozenset(unread), skipped=skipped)
+
+
+async def _pages(window: Callable[[int], Awaitable[ListWindow]]) -> AsyncIterator[Job]:
+    """Page through a list to its end.
+
+    Newcomers push what was read to later pages, so as many pages without news are passed over as there were with;
+    a list that ignores the offset ends there.
+    """
+    seen: set[str] = set()
+    offset = read = stale = 0
+    while True:
+        page = None
+        with anyio.move_on_after(_PAGE_SECONDS):
+            try:
+                page = await window(offset)
+            except CredentialsRenewed:
+                continue
+        if page is None:
+            raise TransportError(f"listing jobs: no reply came within {_PAGE_SECONDS:g} s")
+        new = set(page.ids) - seen
+        for job in page.jobs:
+            if job.ref.job_id in new:
+                yield job
+        read, stale = (read + 1, 0) if new else (read, stale + 1)
+        if not page.ids or stale > read:
+            return
+        seen |= new
+        offset += len(page.ids)
+
+
+def _segment(part: str) -> str:
+    """Encode an id as one segment of a path, whatever it holds."""
+    return part.replace(".", "%2E") if part in {".", ".."} else quote(part, safe="")
+
+
+def _checked_bases(graph: str, urls: str | Sequence[str], *, allow_http: bool) -> deque[str]:
+    several = list(urls) if isinstance(urls, Iterable) and not isinstance(urls, str) else [urls]
+    if not several:
+        raise ValueError(f"graph {graph!r} has no URL: give the URL of its server, or several")
+    return deque(_checked_base(url, f"endpoint of graph {graph!r}", allow_http=allow_http) for url in several)
+
+
+def _checked_base(endpoint: str, name: str, *, allow_http: bool) -> str:
+    """Check the base URL of a server, and strip its last slash."""
+    if not isinstance(endpoint, str):
+        raise TypeError(f"{name} must be a URL as str, not {type(endpoint).__name__}")
+    if not {"@", "?", "#"}.isdisjoint(endpoint):
+        raise ValueError(f"{name} must be scheme, host and port only: no user, password, query or fragment")
+    if not endpoint.isprintable() or " " in endpoint:
+        raise ValueError(f"{name} {endpoint!r} holds blanks or control characters: strip it")
+    try:
+        parts = urlsplit(endpoint)
+        _ = parts.port  # read for the error it raises when it is none
+    except ValueError as error:
+        raise ValueError(f"{name} {endpoint!r} is no URL: {error}") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{name} {endpoint!r} must be a URL with its scheme, such as https://{endpoint or 'host'}")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+        raise ValueError(
+            f"{name} {endpoint!r} would send credentials in clear text: use https, or pass allow_http=True"
+        )
+    return endpoint.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,222 @@
+"""The one async loop: ask the scheduler, send, record, sleep until due.
+
+Rule: it decides nothing. A few workers take turns at asking for the next request, a timekeeper lets
+deadlines pass; what cannot go on is stored in the scheduler as fatal and raised in every open watch,
+never into the task group, which would cancel the task that opened the poller.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+
+import anyio
+import anyio.abc
+import attrs
+
+from gespoll._cancellation import is_stray
+from gespoll._errors import JobNotFound, SourceError, TransportError
+from gespoll._jobs import Job, JobRef
+from gespoll._scheduler import Get, Ledger, Outcome, Request, Scheduler, Settings, Window
+from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
+
+_logger = logging.getLogger("gespoll")
+
+
+@attrs.define(eq=False)
+class _UnderWay:
+    """A request that was sent, and how to withdraw it."""
+
+    scope: anyio.CancelScope
+    withdrawn: bool = False
+    done: anyio.Event = attrs.field(factory=anyio.Event)
+
+    def withdraw(self) -> None:
+        self.withdrawn = True
+        self.scope.cancel()
+
+
+class Loop:
+    """Runs the scheduler against a source."""
+
+    def __init__(self, source: JobSource, settings: Settings, rng: random.Random) -> None:
+        self._source = source
+        self._settings = settings
+        self._scheduler = Scheduler(source, settings, rng)
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._scopes: list[anyio.CancelScope] = []
+        self._ledgers: set[Ledger] = set()
+        self._under_way: dict[Request, _UnderWay] = {}
+        self._turn = anyio.Lock()
+        self._due_changed = anyio.Event()
+        self._deadline_changed = anyio.Event()
+
+    async def start(self) -> None:
+        """Start workers and timekeeper in a task group that belongs to the calling task."""
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._guard, self._keep_time)
+        for _ in range(self._settings.max_at_once):
+            self._tasks.start_soon(self._guard, self._work)
+
+    async def stop(self) -> None:
+        """End every open watch, and stop all tasks before returning."""
+        self.close(RuntimeError("the poller was closed while jobs were waited on; wait inside its `async with`"))
+        if self._tasks is not None:
+            await self._tasks.__aexit__(None, None, None)
+            self._tasks = None
+
+    def close(self, error: Exception) -> None:
+        """Store what makes going on impossible, raise it in every open watch, and let the tasks end."""
+        if self._scheduler.fatal is None:
+            self._scheduler.give_up(error, anyio.current_time())
+        for ledger in self._ledgers:
+            ledger.stop(self._scheduler.fatal or error)
+        for scope in self._scopes:
+            scope.cancel()
+
+    def ensure_open(self) -> None:
+        """Refuse work that nobody would do.
+
+        Raises:
+            RuntimeError: when the poller was never entered, or was left.
+            Exception: what closed the poller.
+        """
+        if self._scheduler.fatal is not None:
+            raise self._scheduler.fatal
+        if self._tasks is None:
+            raise RuntimeError("the poller is not open: use it in `async with`")
+
+    # Watches
+
+    def open(self, ledger: Ledger) -> None:
+        """Start a watch."""
+        self.ensure_open()
+        self._ledgers.add(ledger)
+        self._scheduler.open(ledger, anyio.current_time())
+        self._deadline_changed.set()
+
+    def join(self, ledger: Ledger, refs: Iterable[JobRef]) -> None:
+        """Hand jobs to a watch."""
+        self._scheduler.join(ledger, refs, anyio.current_time())
+        self._due_changed.set()
+        if ledger.job_timeout is not None:
+            self._deadline_changed.set()
+
+    def discard(self, ledger: Ledger, ref: JobRef) -> None:
+        """Let a watch forget a job, and withdraw a request made for it alone."""
+        if self._scheduler.discard(ledger, self._scheduler.key(ref), anyio.current_time()):
+            self._withdraw_unwanted()
+        ledger.notify()
+
+    async def leave(self, ledger: Ledger) -> None:
+        """End a watch. Every request made for it alone has stopped when this returns."""
+        self._ledgers.discard(ledger)
+        self._scheduler.leave(ledger)
+        with anyio.CancelScope(shield=True):
+            for request in self._withdraw_unwanted():
+                await request.done.wait()
+
+    def _withdraw_unwanted(self) -> list[_UnderWay]:
+        unwanted = [sent for request, sent in self._under_way.items() if not self._scheduler.is_wanted(request)]
+        for sent in unwanted:
+            sent.withdraw()
+        return unwanted
+
+    # Tasks
+
+    async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:
+        """Run a task in a scope of its own: to cancel the group's would cancel its host, too.
+
+        While the host is being cancelled so, it would mistake a cancellation from outside for ours.
+        """
+        with anyio.CancelScope() as scope:
+            self._scopes.append(scope)
+            if self._scheduler.fatal is not None:
+                return
+            try:
+                await task()
+            except Exception as error:
+                _logger.exception("the poller cannot go on")
+                self.close(error)
+
+    async def _work(self) -> None:
+        while True:
+            async with self._turn:
+                request = await self._next_request()
+            await self._perform(request)
+
+    async def _next_request(self) -> Request:
+        while True:
+            request = self._scheduler.next_request(anyio.current_time())
+            if request is not None:
+                return request
+            self._due_changed = anyio.Event()
+            with anyio.CancelScope(deadline=self._scheduler.next_due()):
+                await self._due_changed.wait()
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._deadline_changed = anyio.Event()
+            with anyio.CancelScope(deadline=self._scheduler.next_deadline()):
+                await self._deadline_changed.wait()
+            self._scheduler.pass_deadlines(anyio.current_time())
+            self._due_changed.set()
+
+    async def _perform(self, request: Request) -> None:
+        outcome: Outcome | None = None
+        sent = _UnderWay(anyio.CancelScope(deadline=anyio.current_time() + self._settings.request_timeout))
+        self._under_way[request] = sent
+        try:
+            with sent.scope:
+                outcome = await self._ask(request)
+        finally:
+            del self._under_way[request]
+            sent.done.set()
+        if outcome is None and not sent.withdrawn:
+            outcome = TransportError(f"no reply came within request_timeout={self._settings.request_timeout:g} s")
+        self._record(request, outcome)
+
+    def _record(self, request: Request, outcome: Outcome | None) -> None:
+        now = anyio.current_time()
+        if outcome is None:
+            self._scheduler.abandon(request, now)
+        else:
+            _logger.debug("%s brought %r", request, outcome)
+            self._scheduler.record(request, outcome, now)
+            if isinstance(outcome, SourceError):
+                self._withdraw_unwanted()
+        if self._scheduler.fatal is not None:
+            self.close(self._scheduler.fatal)
+        self._due_changed.set()
+
+    async def _ask(self, request: Request) -> Outcome:
+        try:
+            return await (self._query(request) if isinstance(request, Get) else self._list(request))
+        except (SourceError, JobNotFound, CredentialsRenewed) as error:
+            if isinstance(error, JobNotFound) and isinstance(request, Window):
+                raise TypeError(f"{type(self._source).__name__}.list_window() must not raise JobNotFound") from error
+            return error
+        except anyio.get_cancelled_exc_class():
+            if not is_stray():
+                raise
+            return TransportError("the source awaited something that was cancelled")
+
+    async def _query(self, request: Get) -> Job:
+        job = await self._source.get(self._scheduler.ref_of(request))
+        if not isinstance(job, Job):
+            raise TypeError(f"{type(self._source).__name__}.get() must return a gespoll.Job, not {type(job).__name__}")
+        return job
+
+    async def _list(self, request: Window) -> ListWindow:
+        assert isinstance(self._source, ListingSource)  # the scheduler asks no other for a list
+        wanted = partial(self._scheduler.wants, request)
+        window = await self._source.list_window(
+            request.scope, offset=request.offset, limit=request.limit, wanted=wanted
+        )
+        if not isinstance(window, ListWindow):
+            name = type(self._source).__name__
+            raise TypeError(f"{name}.list_window() must return a gespoll.ListWindow, not {type(window).__name__}")
+        return window

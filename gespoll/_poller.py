@@ -1,0 +1,281 @@
+"""The verbs: wait for one job, wait for all, watch every change.
+
+Rule: every verb is a watch, seen differently; nothing is scheduled, decided or decoded here.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Literal, Self, Unpack
+
+import anyio
+
+from gespoll._credentials import Credentials
+from gespoll._http import MAX_REPLY_BYTES, ManagementSource, Session
+from gespoll._jobs import Job, JobRef
+from gespoll._loop import Loop
+from gespoll._scheduler import Knobs, Ledger, OnFailure, Settings, check_max_open, check_timeout, outcome_of
+from gespoll._source import JobSource
+from gespoll._watch import Refs, Watch, as_ref, check_refs
+
+
+class Poller:
+    """Observes jobs of one source for any number of waits and watches, within one request budget.
+
+    Enter and leave it in one task; wait from as many tasks as you like.
+
+    Args:
+        source: where states are read.
+        close_source: enter the source with the poller, and leave it with the poller.
+        rng: where the jitter of delays comes from; a seeded one makes a run in virtual time repeatable.
+        knobs: `interval=5.0` (seconds: how soon a change is to be known), `max_per_second=10.0` (requests),
+            `max_at_once=10` (requests under way), `request_timeout=30.0` (seconds), `not_found_grace=60.0`
+            (seconds), `outage_timeout=900.0` (seconds without a good answer; 60 at most when there never
+            was one; `None` waits on).
+
+    Raises:
+        TypeError: when the source has no `get`, or a knob is no number.
+        ValueError: when a knob is out of range; the text says what it may be.
+    """
+
+    def __init__(
+        self,
+        source: JobSource,
+        *,
+        close_source: bool = False,
+        rng: random.Random | None = None,
+        **knobs: Unpack[Knobs],
+    ) -> None:
+        if not callable(getattr(source, "get", None)) or isinstance(source, type):
+            raise TypeError(f"a Poller needs a source, such as ManagementSource(...), not {source!r}")
+        self._settings = Settings(**knobs)
+        self._source = source
+        self._rng = rng or random.Random()
+        self._owned: AbstractAsyncContextManager[object] | None = None
+        if close_source:
+            if not isinstance(source, AbstractAsyncContextManager):
+                raise TypeError(f"close_source=True needs a source that is an async context manager, not {source!r}")
+            self._owned = source
+        self._loop: Loop | None = None
+        self._entered_by: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<poller of {self._source!r}, {'open' if self._loop else 'not open'}>"
+
+    async def __aenter__(self) -> Self:
+        if self._entered_by is not None:
+            raise RuntimeError("a poller is entered once: make another one")
+        self._entered_by = anyio.get_current_task().id
+        if self._owned is not None:
+            await self._owned.__aenter__()
+        self._loop = Loop(self._source, self._settings, self._rng)
+        await self._loop.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        loop, self._loop = self._open_loop(), None
+        if self._entered_by != anyio.get_current_task().id:
+            loop.close(RuntimeError("the poller was left in another task"))
+            raise RuntimeError(
+                "a poller is entered and left in one task: open it where it is closed, for example in a lifespan "
+                "context, not in one fixture or callback and another"
+            )
+        try:
+            await loop.stop()
+        finally:
+            if self._owned is not None:
+                await self._owned.__aexit__(kind, error, traceback)
+
+    async def wait(
+        self,
+        job: JobRef | str,
+        *,
+        graph: str | None = None,
+        timeout: float | None = None,
+    ) -> Job:
+        """Wait for one job to end well.
+
+        Cancelling it stops its own requests and nothing else; the job goes on at the server.
+
+        Args:
+            job: a ref, or a job id.
+            graph: with an id: the graph id on the management plane, the graph name on the engine. Without
+                it a job of the management plane is looked for in the list.
+            timeout: seconds to wait; `None` waits without limit, 0 looks once.
+
+        Returns:
+            The job, whose status is SUCCESS.
+
+        Raises:
+            ImportPartiallyFailed: when an import loaded only a part; `failed_files` tells what is missing.
+            ImportFailed: when an import failed.
+            JobFailed: when another job failed.
+            JobCancelled: when it was cancelled at the server.
+            JobNotFound: when the server has denied it for `not_found_grace` seconds.
+            JobVanished: the same, after it was seen.
+            WaitTimeout: when the time is over and a last look found it open; also a `TimeoutError`.
+            SourceError: when it cannot be observed.
+            ValueError: when an argument cannot work, or the source cannot look at such a job.
+        """
+        ref = as_ref(job, graph)
+        async with self._watch([ref], "first", timeout=timeout) as watch:
+            ended = [change.job async for change in watch if change.is_final]
+        if not ended or ended[0] is None:
+            raise AssertionError(f"the watch on {ref} ended without its job")
+        return ended[0]
+
+    async def wait_all(
+        self,
+        refs: Refs,
+        *,
+        graph: str | None = None,
+        timeout: float | None = None,
+        job_timeout: float | None = None,
+        max_open: int | None = None,
+        return_exceptions: bool = False,
+    ) -> list[Job | Exception]:
+        """Wait for all jobs to end, then tell how each did.
+
+        Cancelling it stops its own requests and nothing else; the jobs go on at the server.
+
+        Args:
+            refs: an iterable or async iterable of refs, or of job ids together with `graph`.
+            graph: the graph of the jobs that are handed over as ids.
+            timeout: seconds for all; `None` waits without limit, 0 looks once.
+            job_timeout: seconds for each job, from when it was pulled from `refs`.
+            max_open: pull the next ref only while fewer than this many jobs are open.
+            return_exceptions: return the errors at their places instead of raising them.
+
+        Returns:
+            One entry a ref, in the order of refs: its `Job`, or with `return_exceptions` its error.
+
+        Raises:
+            JobsFailed: after all have ended, when any did not end well; `results` holds every end.
+            WaitTimeout: when only the timeout kept jobs from ending well.
+            SourceError: when only the source being out of reach did.
+            TypeError: when `refs` is one job, or nothing to iterate over.
+            ValueError: when an argument cannot work, or the source cannot look at such a job.
+        """
+        check_refs(refs)
+        ledger = Ledger(on_failure="never", timeout=timeout, job_timeout=job_timeout)
+        async with self._open(ledger, refs, graph, max_open) as watch:
+            async for _ in watch:
+                pass
+        results = ledger.results()
+        error = outcome_of(results) or ledger.cut
+        if error is not None and not return_exceptions:
+            raise error
+        return results
+
+    def watch(
+        self,
+        refs: Refs | None = None,
+        *,
+        graph: str | None = None,
+        timeout: float | None = None,
+        job_timeout: float | None = None,
+        max_open: int | None = None,
+        on_failure: OnFailure = "end",
+    ) -> Watch:
+        """Watch jobs: every change as it is seen.
+
+        `async with poller.watch(refs) as changes: async for change in changes: ...`
+
+        Args:
+            refs: an iterable or async iterable of refs, or of job ids together with `graph`. `None` opens
+                a watch that is fed by `changes.add` and ends after `changes.close_input`.
+            graph: the graph of the jobs that are handed over as ids.
+            timeout: seconds for the whole watch; `None` is without limit, 0 looks once.
+            job_timeout: seconds for each job, from when it was handed over.
+            max_open: pull the next ref only while fewer than this many jobs are open.
+            on_failure: "end" raises `JobsFailed` after the last change, "first" the first error at once,
+                "never" nothing: the changes tell.
+
+        Returns:
+            An async context manager that gives an async iterator of `StateChange`.
+
+        Raises:
+            TypeError: when `refs` is one job, or nothing to iterate over.
+            ValueError: when an argument cannot work.
+        """
+        if refs is not None:
+            check_refs(refs)
+        return self._watch(refs, on_failure, graph, timeout=timeout, job_timeout=job_timeout, max_open=max_open)
+
+    def _watch(
+        self,
+        refs: Refs | None,
+        on_failure: OnFailure,
+        graph: str | None = None,
+        *,
+        timeout: float | None = None,
+        job_timeout: float | None = None,
+        max_open: int | None = None,
+    ) -> Watch:
+        if on_failure not in {"end", "first", "never"}:
+            raise ValueError(f"on_failure={on_failure!r} must be 'end', 'first' or 'never'")
+        keeps = on_failure == "end"
+        ledger = Ledger(on_failure=on_failure, keeps_results=keeps, timeout=timeout, job_timeout=job_timeout)
+        return self._open(ledger, refs, graph, max_open)
+
+    def _open(self, ledger: Ledger, refs: Refs | None, graph: str | None, max_open: int | None) -> Watch:
+        check_timeout("timeout", ledger.timeout)
+        check_timeout("job_timeout", ledger.job_timeout)
+        check_max_open(max_open)
+        return Watch(self._open_loop(), ledger, refs, graph, max_open)
+
+    def _open_loop(self) -> Loop:
+        if self._loop is None:
+            raise RuntimeError("the poller is not open: use it inside `async with`")
+        return self._loop
+
+
+def connect(
+    endpoint: str,
+    project_id: str,
+    *,
+    credentials: Credentials,
+    api: Literal["v2", "v1.0"] = "v2",
+    session: Session | None = None,
+    allow_http: bool = False,
+    max_reply_bytes: int = MAX_REPLY_BYTES,
+    rng: random.Random | None = None,
+    **knobs: Unpack[Knobs],
+) -> Poller:
+    """Make a poller of a project's management plane, and its source, closed together.
+
+    `async with gespoll.connect(endpoint, project_id, credentials=gespoll.Token("…")) as poller:`
+
+    Args:
+        endpoint: such as `https://ges.eu-west-101.myhuaweicloud.eu`.
+        project_id: the project's id.
+        credentials: such as a `Token`.
+        api: "v2" or "v1.0".
+        session: an `aiohttp.ClientSession` to borrow; never closed here.
+        allow_http: allow plain http to a host other than loopback.
+        max_reply_bytes: the largest reply that is read, in bytes.
+        rng: as for `Poller`.
+        knobs: as for `Poller`.
+
+    Raises:
+        TypeError: when an argument has a wrong type.
+        ValueError: when an argument cannot work; the text says what to give.
+    """
+    source = ManagementSource(
+        endpoint,
+        project_id,
+        credentials=credentials,
+        api=api,
+        session=session,
+        allow_http=allow_http,
+        max_reply_bytes=max_reply_bytes,
+    )
+    return Poller(source, close_source=True, rng=rng, **knobs)

@@ -1,0 +1,266 @@
+"""One watch: the stream of changes a caller iterates over, and the refs that flow in.
+
+Rule: the stream needs no back-pressure, because a job changes a handful of times; the input has it,
+through `max_open`. Leaving the block stops everything that was done for it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+
+from gespoll._cancellation import is_stray
+from gespoll._errors import counted
+from gespoll._jobs import JobRef, StateChange
+from gespoll._loop import Loop
+from gespoll._scheduler import Ledger
+
+Refs = Iterable[JobRef | str] | AsyncIterable[JobRef | str]
+"""What jobs may be handed over as: any iterable or async iterable of refs or, with `graph=`, of ids."""
+
+_SLICE = 500
+_NAMED_AT_MOST = 5
+
+
+def as_ref(job: JobRef | str, graph: str | None) -> JobRef:
+    """Make a ref of what a caller handed over.
+
+    Raises:
+        TypeError: when it is neither a `JobRef` nor a `str`.
+        ValueError: when the id cannot be one.
+    """
+    if isinstance(job, JobRef):
+        return job
+    if isinstance(job, str):
+        return JobRef(job, graph)
+    raise TypeError(f"a job is handed over as JobRef or str, not {type(job).__name__}: {job!r}")
+
+
+def check_refs(refs: object) -> None:
+    """Refuse what is one job, or no collection of jobs.
+
+    Raises:
+        TypeError: with advice.
+    """
+    if isinstance(refs, str | bytes | JobRef):
+        raise TypeError(f"refs must be an iterable of jobs, and {refs!r} is one: put it in a list, or use wait()")
+    if not isinstance(refs, Iterable | AsyncIterable):
+        raise TypeError(f"refs must be an iterable or async iterable of jobs, not {type(refs).__name__}")
+
+
+class Watch:
+    """A stream of the changes of some jobs. Made by `Poller.watch`; entered and iterated by its user.
+
+    Each change is told once, as it is seen; each job ends in exactly one change with `is_final`. The
+    iteration ends when all jobs have, and then raises what `on_failure` demands. Cancelling it, or
+    leaving the block in any way, stops the requests made for it alone and changes nothing at the server.
+    """
+
+    def __init__(self, loop: Loop, ledger: Ledger, refs: Refs | None, graph: str | None, max_open: int | None) -> None:
+        self._loop = loop
+        self._ledger = ledger
+        self._refs = refs
+        self._graph = graph
+        self._max_open = max_open
+        self._news = anyio.Event()
+        self._feeder: anyio.abc.TaskGroup | None = None
+        self._feeding = anyio.CancelScope()
+        self._input_error: Exception | None = None
+        self._entered = False
+        self._left = False
+        self._told_end = False
+        ledger.notify = self._notify
+
+    def __repr__(self) -> str:
+        state = "left" if self._left else "open" if self._entered else "not entered"
+        jobs = counted(len(self._ledger.open), "job")
+        return f"<watch, {state}: {jobs} open, {counted(len(self._ledger.changes), 'change')} to take>"
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise RuntimeError("a watch is entered once: call watch() again for another")
+        self._entered = True
+        self._loop.open(self._ledger)
+        try:
+            await self._start_input()
+        except BaseException:
+            await self._leave()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        before = self._input_error
+        await self._leave()
+        if error is None and self._input_error is not before and self._input_error is not None:
+            raise self._input_error
+
+    def __aiter__(self) -> AsyncIterator[StateChange]:
+        return self
+
+    async def __anext__(self) -> StateChange:
+        if not self._entered:
+            raise RuntimeError("enter the watch first: async with poller.watch(...) as changes")
+        while not self._ledger.changes:
+            if self._left or self._told_end:
+                raise StopAsyncIteration
+            if self._ledger.is_over:
+                self._told_end = True
+                raise self._ledger.outcome() or StopAsyncIteration
+            await self._news.wait()
+        return self._ledger.changes.popleft()
+
+    def add(self, job: JobRef | str, graph: str | None = None) -> None:
+        """Watch another job; one that is watched already is not watched twice.
+
+        Args:
+            job: a ref, or a job id.
+            graph: with an id: its graph; the watch's own `graph=` when `None`.
+
+        Raises:
+            RuntimeError: when the watch is over, or its input was closed and all its jobs have ended.
+            TypeError: when `job` is neither a ref nor an id.
+            ValueError: when the source cannot look at such a job.
+        """
+        if not self._entered or self._left or self._ledger.is_over:
+            raise RuntimeError("the watch is over or not entered: add jobs inside its block, before the last has ended")
+        self._loop.join(self._ledger, [as_ref(job, graph or self._graph)])
+
+    def discard(self, job: JobRef | str, graph: str | None = None) -> None:
+        """Watch a job no longer; it gets no further change. One that is not watched is passed over."""
+        self._loop.discard(self._ledger, as_ref(job, graph or self._graph))
+
+    def close_input(self) -> None:
+        """Say that no further job will be added: the iteration ends when the jobs have."""
+        self._ledger.close_input()
+
+    def _notify(self) -> None:
+        news, self._news = self._news, anyio.Event()
+        news.set()
+
+    # Input
+
+    async def _start_input(self) -> None:
+        refs = self._refs
+        if refs is None:
+            return
+        if isinstance(refs, AsyncIterable):
+            await self._start_feeder(refs, aiter(refs))
+            return
+        try:
+            jobs = iter(refs)
+            exhausted = await self._take(jobs)
+        except Exception as error:
+            raise self._noted(error) from None
+        if exhausted:
+            self.close_input()
+        else:
+            await self._start_feeder(refs, _Stepwise(jobs))
+
+    async def _take(self, jobs: Iterator[JobRef | str]) -> bool:
+        """Take refs while there is room, many at a time; tell whether those were all."""
+        while True:
+            room = _SLICE if self._max_open is None else min(_SLICE, self._max_open - len(self._ledger.open))
+            if not room:
+                return False
+            taken: list[JobRef] = []
+            try:
+                taken.extend(as_ref(job, self._graph) for job in islice(jobs, room))
+            finally:
+                self._loop.join(self._ledger, taken)
+            if len(taken) < room:
+                return True
+            await anyio.lowlevel.checkpoint()
+
+    async def _start_feeder(self, refs: Refs, jobs: AsyncIterator[JobRef | str]) -> None:
+        self._feeder = anyio.create_task_group()
+        await self._feeder.__aenter__()
+        self._feeder.start_soon(self._feed, refs, jobs)
+
+    async def _feed(self, refs: Refs, jobs: AsyncIterator[JobRef | str]) -> None:
+        """Pull refs while there is room; what the caller's iterable raises ends the watch, bare."""
+        with self._feeding:
+            try:
+                try:
+                    await self._pull(jobs)
+                finally:
+                    await _close(refs)
+            except anyio.get_cancelled_exc_class():
+                if not is_stray():
+                    raise
+                self._fail(RuntimeError("the iterable of refs awaited something that was cancelled"))
+            except Exception as error:
+                self._fail(error)
+            else:
+                self.close_input()
+
+    def _fail(self, error: Exception) -> None:
+        self._input_error = self._noted(error)
+        self._ledger.stop(error)
+
+    async def _pull(self, jobs: AsyncIterator[JobRef | str]) -> None:
+        while await self._room():
+            try:
+                job = await jobs.__anext__()
+            except StopAsyncIteration:
+                return
+            self._loop.join(self._ledger, [as_ref(job, self._graph)])
+
+    async def _room(self) -> bool:
+        """Wait until another ref may be pulled; tell whether any is wanted."""
+        while self._max_open is not None and len(self._ledger.open) >= self._max_open and self._ledger.takes_input:
+            await self._news.wait()
+        return self._ledger.takes_input
+
+    def _noted(self, error: Exception) -> Exception:
+        pending = [str(ref) for ref in self._ledger.open.values()]
+        were = "was" if len(pending) == 1 else "were"
+        shown = ", ".join(pending[:_NAMED_AT_MOST]) + (", …" if len(pending) > _NAMED_AT_MOST else "")
+        named = f": {shown}" if shown else ""
+        count = counted(len(pending), "ref")
+        error.add_note(f"gespoll: raised by the iterable of refs; {count} {were} pending{named}")
+        return error
+
+    async def _leave(self) -> None:
+        self._left = True
+        self._ledger.takes_input = False
+        self._notify()
+        self._feeding.cancel()
+        try:
+            if self._feeder is not None:
+                await self._feeder.__aexit__(None, None, None)
+        finally:
+            await self._loop.leave(self._ledger)
+
+
+class _Stepwise(AsyncIterator[JobRef | str]):
+    """An iterator, one at a time, letting the event loop run in between."""
+
+    def __init__(self, refs: Iterator[JobRef | str]) -> None:
+        self._refs = refs
+
+    async def __anext__(self) -> JobRef | str:
+        await anyio.lowlevel.checkpoint()
+        for job in self._refs:
+            return job
+        raise StopAsyncIteration
+
+
+async def _close(refs: object) -> None:
+    """Close a generator that was handed over and not exhausted."""
+    if isinstance(refs, Generator):
+        refs.close()
+    elif isinstance(refs, AsyncGenerator):
+        with anyio.CancelScope(shield=True):
+            await refs.aclose()
