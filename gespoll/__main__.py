@@ -1,0 +1,5 @@
+"""`python -m gespoll`."""
+
+from gespoll.cli import main
+
+raise SystemExit(main())
