@@ -1,0 +1,1 @@
+"""Tests: one module a floor, the rules, the cuts and the breaks."""

@@ -1,0 +1,296 @@
+"""Deliberate breaks, at least one a rule that is built, and the proof that a test of that rule notices each.
+
+`python -m tests.mutations` applies one break at a time to a copy of the library, runs the tests that bear
+the rule's name, and ends with status 1 if any break goes unnoticed. `python -m tests.mutations WORD` runs
+those whose name holds the word.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import attrs
+
+ROOT = Path(__file__).parent.parent
+
+
+@attrs.frozen
+class Mutation:
+    """One break: in one place of one file, `old` becomes `new`."""
+
+    name: str
+    tests: str
+    """What the names of the tests that must notice hold."""
+    file: str
+    old: str
+    new: str
+    where: str = "tests/test_rules.py"
+
+
+HTTP = "tests/test_http.py"
+CORE = "_scheduler/_core.py"
+MUTATIONS = [
+    Mutation(
+        "end jobs twice",
+        "rule_1",
+        "_scheduler/_ledger.py",
+        "        del self.open[key]\n        self._last.pop(key, None)\n        self._ended",
+        "        self._last.pop(key, None)\n        self._ended",
+    ),
+    Mutation(
+        "lose jobs at a timeout",
+        "rule_1",
+        "_scheduler/_ledger.py",
+        "        for key in left:\n            self.tell_error(key, error, now)\n",
+        "",
+    ),
+    Mutation("fail the job with the poll", "rule_2", "_pacing.py", "return Hit.DELAY", "return Hit.REF"),
+    Mutation(
+        "hit all jobs with one rejection",
+        "rule_2",
+        "_pacing.py",
+        "Hit.LIST if listing else Hit.REF",
+        "Hit.LIST if listing else Hit.SOURCE",
+    ),
+    Mutation(
+        "keep asking for a refused list",
+        "rule_2",
+        "_scheduler/_observation.py",
+        "        self.refusal = error\n        self._leave_list(now)",
+        "        pass",
+    ),
+    Mutation("survive rejected credentials", "rule_2", "_pacing.py", "return Hit.SOURCE", "return Hit.DELAY"),
+    Mutation("leave pending jobs unnamed", "rule_2", CORE, "error.with_pending(refs)", "error.with_pending(())"),
+    Mutation("never give up on an outage", "rule_2", "_pacing.py", "return gone_by >= limit", "return False"),
+    Mutation(
+        "take a success without files",
+        "rule_3",
+        CORE,
+        "return self._source.confirms_imports and job.is_import is not False and not job.tells_files",
+        "return False",
+    ),
+    Mutation("take a denial for a confirmation", "rule_3", CORE, "if record.denials >= MISSES_AT_LEAST:", "if True:"),
+    Mutation(
+        "confirm for ever", "rule_3", CORE, "confirmed = record.candidate is not None and", "confirmed = False and"
+    ),
+    Mutation("let states go back", "rule_4", "_scheduler/_record.py", "and status.rank >= self.job.status.rank", ""),
+    Mutation("tell a status again", "rule_4", "_scheduler/_record.py", "status not in self.told and", ""),
+    Mutation(
+        "read ended jobs", "rule_4", CORE, "        if job.status.is_terminal:\n            scope.remove(record)\n", ""
+    ),
+    Mutation(
+        "end on an unknown word",
+        "rule_5",
+        "_jobs.py",
+        "return _RANKS.get(self, _TERMINAL_RANK)",
+        "return 0 if self is JobStatus.PENDING else 1 if self is JobStatus.RUNNING else 2",
+    ),
+    Mutation(
+        "keep quiet about an unknown word", "rule_5", CORE, "if job.status is JobStatus.UNKNOWN and", "if False and"
+    ),
+    Mutation(
+        "drop the grace",
+        "rule_6",
+        CORE,
+        "if absence.misses >= MISSES_AT_LEAST and waited >= self._settings.not_found_grace:",
+        "if absence.misses >= MISSES_AT_LEAST:",
+    ),
+    Mutation("believe the first miss", "rule_6", "_scheduler/_record.py", "MISSES_AT_LEAST = 5", "MISSES_AT_LEAST = 2"),
+    Mutation(
+        "forget no miss",
+        "rule_6",
+        "_scheduler/_record.py",
+        "        self.absence = None\n        self.failure",
+        "        self.failure",
+    ),
+    Mutation(
+        "call a vanished job not found",
+        "rule_6",
+        CORE,
+        "JobNotFound if record.job is None else JobVanished",
+        "JobNotFound",
+    ),
+    Mutation("believe one sweep", "rule_6", CORE, "if absence.sweeps > 1 and", "if absence.sweeps > 0 or"),
+    Mutation("believe an incomplete sweep", "rule_6", CORE, "if sweep.is_complete:", "if True:"),
+    Mutation("do not look for a deleted graph's job", "rule_6", CORE, "elif error.graph_missing and", "elif False and"),
+    Mutation("spend nothing", "rule_7", CORE, "                self._budget.spend(now)\n", ""),
+    Mutation(
+        "allow bursts after a pause",
+        "rule_7",
+        "_pacing.py",
+        "self.ready_at = max(self.ready_at, now) + 1.0 / self.rate",
+        "self.ready_at = max(self.ready_at, now - 2.0) + 1.0 / self.rate",
+    ),
+    Mutation(
+        "forget Retry-After",
+        "rule_7",
+        "_scheduler/_observation.py",
+        "self.held_until = max(self.held_until, now + asked)",
+        "pass",
+    ),
+    Mutation(
+        "obey any Retry-After", "rule_7", "_pacing.py", "RETRY_AFTER_AT_MOST = 900.0", "RETRY_AFTER_AT_MOST = 1e9"
+    ),
+    Mutation(
+        "start too many workers",
+        "rule_7",
+        "_loop.py",
+        "range(self._settings.max_at_once)",
+        "range(self._settings.max_at_once + 1)",
+    ),
+    Mutation(
+        "leave requests running",
+        "rule_8",
+        "_loop.py",
+        "        self.withdrawn = True\n        self.scope.cancel()",
+        "        self.withdrawn = True",
+    ),
+    Mutation(
+        "do not wait for their end",
+        "rule_8",
+        "_loop.py",
+        "                await request.done.wait()",
+        "                pass",
+    ),
+    Mutation("follow redirects", "redirect", "_http.py", "allow_redirects=False", "allow_redirects=True", HTTP),
+    Mutation(
+        "chain aiohttp's errors",
+        "TestFaults",
+        "_http.py",
+        '            failure = TransportError(f"{action}: no usable reply came: {_reason(error)}")',
+        '            raise TransportError(f"{action}: no usable reply came: {_reason(error)}")',
+        HTTP,
+    ),
+    Mutation(
+        "read replies of any size", "limit", "_http.py", "if len(body) > self._max_reply_bytes:", "if False:", HTTP
+    ),
+    Mutation(
+        "send dropped requests twice",
+        "drop",
+        "_http.py",
+        "raise _Dropped(reason)",
+        "raise aiohttp.ServerDisconnectedError(reason)",
+        HTTP,
+    ),
+    Mutation(
+        "give up without a last look",
+        "rule_11",
+        CORE,
+        "                scope.look_now(records, now)",
+        "                pass",
+    ),
+    Mutation(
+        "forget the list at the deadline",
+        "rule_11",
+        "_scheduler/_observation.py",
+        "        elif self._sweeps(now):\n            self.sweep_due = FRONT",
+        "",
+    ),
+    Mutation("look without end", "rule_11", CORE, "LAST_LOOK_AT_MOST = 30.0", "LAST_LOOK_AT_MOST = 1e9"),
+    Mutation(
+        "tell lag by another clock",
+        "rule_11",
+        "_jobs.py",
+        "return max(self.as_of - self.end_time, timedelta())",
+        "return max(datetime.now(self.as_of.tzinfo) - self.end_time, timedelta())",
+    ),
+    Mutation(
+        "keep state in a module",
+        "rule_12",
+        "_loop.py",
+        '_logger = logging.getLogger("gespoll")',
+        '_logger = logging.getLogger("gespoll")\n_open: list[object] = []',
+    ),
+    Mutation(
+        "leave through the task group",
+        "rule_13",
+        "_watch.py",
+        "await self._feeder.__aexit__(None, None, None)",
+        "await self._feeder.__aexit__(*__import__('sys').exc_info())",
+    ),
+    Mutation(
+        "swallow the error of the body",
+        "rule_13",
+        "_poller.py",
+        "                await self._owned.__aexit__(kind, error, traceback)\n",
+        "                await self._owned.__aexit__(kind, error, traceback)\n            return True  # type: ignore\n",
+    ),
+    Mutation(
+        "raise into the task group",
+        "rule_14",
+        "_loop.py",
+        "                self.close(error)\n",
+        "                raise\n",
+    ),
+    Mutation(
+        "forget watches without jobs",
+        "rule_14",
+        "_loop.py",
+        "            ledger.stop(self._scheduler.fatal or error)",
+        "            pass",
+    ),
+    Mutation(
+        "detach every wait on a job",
+        "rule_14",
+        CORE,
+        "        record.watchers.pop(ledger, None)\n",
+        "        record.watchers.clear()\n",
+    ),
+    Mutation(
+        "leave in any task", "rule_14", "_poller.py", "if self._entered_by != anyio.get_current_task().id:", "if False:"
+    ),
+]
+
+
+def notices(mutation: Mutation) -> bool:
+    """Apply a mutation to a copy, and tell whether a test fails there."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("gespoll", "tests"):
+            shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        path = Path(folder, "gespoll", mutation.file)
+        text = path.read_text()
+        if text.count(mutation.old) != 1:
+            raise SystemExit(f"{mutation.name}: its place stands {text.count(mutation.old)} times in {mutation.file}")
+        path.write_text(text.replace(mutation.old, mutation.new))
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-x",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-k",
+            mutation.tests,
+            mutation.where,
+        ]
+        environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+        run = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        if run.returncode not in {0, 1}:
+            raise SystemExit(f"{mutation.name}: the tests did not run\n{run.stdout}{run.stderr}")
+        return run.returncode == 1
+
+
+def main() -> int:
+    """Try the mutations that were asked for; gives the exit status."""
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    chosen = [mutation for mutation in MUTATIONS if word in f"{mutation.name} {mutation.tests}"]
+    unnoticed = []
+    for mutation in chosen:
+        noticed = notices(mutation)
+        unnoticed += [] if noticed else [mutation.name]
+        print(f"{'noticed  ' if noticed else 'UNNOTICED'} {mutation.tests:8} {mutation.name}", flush=True)
+    print(f"{len(chosen) - len(unnoticed)} of {len(chosen)} breaks noticed")
+    return 1 if unnoticed or not chosen else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,295 @@
+"""Which request next: windows where they pay, single queries elsewhere, and doubt of a list that tells old states."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from gespoll import (
+    Job,
+    JobFailed,
+    JobStatus,
+    JobVanished,
+    PermissionDenied,
+    RequestRejected,
+    ServiceUnavailable,
+    SourceError,
+    Throttled,
+    TransportError,
+)
+from gespoll._scheduler import Get, Window
+from tests.desk import Desk, Story, ends_at, finals, job
+
+
+def desk_of(count: int, end: float = 1e9) -> Desk:
+    """Make a desk with a list and some jobs in it."""
+    return Desk({str(number): ends_at(str(number), end) for number in range(count)}, listing=True)
+
+
+def seen_until(end: float, reading: Job) -> Story:
+    """Tell of a job that is gone from `end` on."""
+    return lambda now: reading if now < end else None
+
+
+def test_few_jobs_are_queried_one_by_one() -> None:
+    """Up to two jobs cost as little without the list."""
+    desk = desk_of(50)
+    desk.watch(["3", "4"])
+    desk.run(until=20)
+    assert not desk.windows
+    assert set(desk.queries) == {"3", "4"}
+
+
+def test_many_jobs_cost_one_window_an_interval() -> None:
+    """A page shows them all; a canary query now and then is all that comes on top."""
+    desk = desk_of(500)
+    desk.watch(map(str, range(500)))
+    desk.run(until=99)
+    assert len(desk.windows) == 20
+    assert len(desk.queries) <= 2
+
+
+def test_a_job_the_list_lacks_is_queried_in_the_same_round() -> None:
+    """What the list does not show is not lost."""
+    desk = desk_of(50, end=0)
+    desk.unlisted = {"7"}
+    ledger = desk.watch(map(str, range(50)))
+    desk.run()
+    assert len(finals(ledger)) == 50
+    assert desk.queries == ["7"]
+
+
+def test_queries_the_list_makes_needless_are_not_sent() -> None:
+    """Jobs that appear in the next sweep are not asked for one by one."""
+    desk = desk_of(200)
+    desk.unlisted = set(desk.stories)
+    desk.stories["other"] = ends_at("other", 0)
+    desk.unlisted.discard("other")
+    desk.watch(map(str, range(200)))
+    desk.run(until=4)
+    desk.unlisted = set()
+    asked = len(desk.queries)
+    desk.run(until=30)
+    assert asked < 50
+    assert len(desk.queries) < 150
+
+
+def test_a_smaller_page_is_tried_when_one_is_refused() -> None:
+    """1000, 500, 100, 10 are asked for in turn, and the one that works is kept."""
+    desk = desk_of(20)
+    desk.watch(map(str, range(20)))
+    for limit in (1000, 500):
+        window = desk.next()
+        assert isinstance(window, Window)
+        assert window.limit == limit
+        desk.answer(window, RequestRejected("limit is too large", status=400))
+    desk.run(until=20)
+    assert {window.limit for window in desk.windows[2:]} == {100}
+
+
+def test_a_list_that_refuses_every_page_is_given_up() -> None:
+    """Single queries serve from then on."""
+    desk = desk_of(20, end=30)
+    desk.list_error = RequestRejected("no", status=400)
+    ledger = desk.watch(map(str, range(20)))
+    desk.run()
+    assert len(finals(ledger)) == 20
+    assert [window.limit for window in desk.windows] == [1000, 500, 100, 10]
+
+
+def test_a_list_that_only_fails_is_left_once_a_single_query_is_answered() -> None:
+    """The service is there, its list is not: single queries serve, and the list is tried again later."""
+    desk = desk_of(20, end=200)
+    desk.list_error = ServiceUnavailable("later", status=503)
+    ledger = desk.watch(map(str, range(20)))
+    desk.run(until=60)
+    assert set(desk.queries) == set(map(str, range(20)))
+    assert len(desk.windows) < 10
+    desk.list_error = None
+    desk.run()
+    assert len(finals(ledger)) == 20
+    assert len(desk.windows) > 10
+
+
+def test_a_list_that_does_not_pay_is_left_for_a_while() -> None:
+    """A few jobs deep in a long list cost more pages than queries."""
+    desk = desk_of(5000)
+    desk.max_page = 100
+    desk.watch(["4990", "4991", "4992", "4993"])
+    desk.run(until=55)
+    assert len(desk.windows) <= 12  # four pages at 0, 10 and 30 seconds
+
+
+def test_a_frozen_list_is_found_out_and_distrusted() -> None:
+    """A canary query shows an end that the list, asked later, denies: single queries serve."""
+    desk = desk_of(100, end=50)
+    desk.list_lag = 1e6
+    ledger = desk.watch(map(str, range(100)))
+    desk.run(until=400)
+    assert len(finals(ledger)) == 100
+
+
+def test_a_late_list_costs_time_and_no_truth() -> None:
+    """States that the list tells late are told late, and right."""
+    rng = random.Random(1)
+    desk = Desk({str(n): ends_at(str(n), rng.uniform(0, 100), "failed") for n in range(100)}, listing=True)
+    desk.list_lag = 8.0
+    ledger = desk.watch(map(str, range(100)))
+    desk.run()
+    assert len(finals(ledger)) == 100
+
+
+def test_jobs_without_a_graph_are_looked_for_to_the_end_of_the_list() -> None:
+    """However deep, the list is read until they are found; with the graph learned they can be queried."""
+    desk = desk_of(500, end=30)
+    desk.max_page = 100
+    ledger = desk.watch(["490"], graph=None)
+    desk.run()
+    assert len(finals(ledger)) == 1
+    assert not desk.queries
+
+
+def test_jobs_without_a_graph_end_with_advice_when_the_list_is_refused() -> None:
+    """They cannot be queried by themselves, and the error says what to give."""
+    desk = desk_of(3)
+    desk.list_error = PermissionDenied("no permission", status=403)
+    ledger = desk.watch(["1"], graph=None)
+    desk.run()
+    error = finals(ledger)["1"].error
+    assert isinstance(error, PermissionDenied)
+    assert str(error) == "no permission; give graph= to query job 1 by itself (HTTP 403)"
+
+
+def test_a_watch_that_joins_later_is_looked_at_within_an_interval() -> None:
+    """Newcomers are shown by the next sweep."""
+    desk = desk_of(100)
+    desk.watch(map(str, range(50)))
+    desk.run(until=7)
+    ledger = desk.watch(map(str, range(50, 100)))
+    desk.run(until=12.5)
+    assert len(ledger.changes) == 50
+
+
+def test_a_jobs_first_look_is_at_once() -> None:
+    """Nothing is waited for before the first request."""
+    desk = desk_of(1)
+    desk.watch(["0"])
+    assert isinstance(desk.next(), Get)
+    assert desk.now == 0.0
+
+
+def test_jobs_the_list_does_not_show_take_turns() -> None:
+    """However many wait for their own query, each gets it, round after round."""
+    desk = desk_of(400, end=50)
+    desk.unlisted = {str(number) for number in range(200, 400)}
+    ledger = desk.watch(map(str, range(400)))
+    desk.run(until=150)
+    assert len(finals(ledger)) == 400
+
+
+def test_a_learned_graph_is_no_way_back_to_a_refused_list() -> None:
+    """A job whose graph was learned, and which is gone when the list is refused, ends as vanished."""
+    desk = desk_of(4)
+    desk.stories = {name: seen_until(20, job(name, related_graph="movies")) for name in "abcd"}
+    desk.watch(["a"])
+    desk.run(until=1)
+    ledger = desk.watch("bcd", graph=None)
+    desk.run(until=10)
+    desk.list_error = PermissionDenied("no", status=403)
+    desk.run()
+    assert {type(change.error) for change in finals(ledger).values()} == {JobVanished}
+
+
+@pytest.mark.parametrize("error", [TransportError("silence"), Throttled("slow"), ServiceUnavailable("later")])
+def test_a_list_alone_never_ends_a_wait(error: SourceError) -> None:
+    """Whatever keeps failing about the list, single queries go on."""
+    desk = desk_of(4, end=2000)
+    desk.list_error = error
+    ledger = desk.watch(map(str, range(4)))
+    desk.run(until=1900)
+    assert not finals(ledger)
+    desk.run()
+    assert {change.error for change in finals(ledger).values()} == {None}
+
+
+def test_time_in_which_nobody_asked_is_no_outage() -> None:
+    """A failure before an idle hour says nothing about the failure after it."""
+    desk = desk_of(1)
+    first = desk.watch(["0"])
+    desk.answer(desk.next())
+    desk.answer(desk.next(), ServiceUnavailable("later"))
+    desk.scheduler.leave(first)
+    desk.now += 3600
+    ledger = desk.watch(["0"])
+    desk.answer(desk.next(), ServiceUnavailable("later"))
+    assert not finals(ledger)
+
+
+def test_a_confirming_query_that_brings_nothing_is_repeated_at_the_interval() -> None:
+    """An end that the list tells early costs a query an interval, not all there are."""
+    desk = desk_of(5)
+    ended = job("0", "success", is_import=True, name="ImportGraph")
+    desk.watch(map(str, range(5)))
+    for _ in range(100):
+        request = desk.next()
+        listing = isinstance(request, Window)
+        desk.stories["0"] = seen_until(math.inf, ended if listing else job("0"))
+        desk.answer(request)
+        if desk.now > 60:
+            break
+    assert desk.queries.count("0") < 20
+    assert len(desk.windows) > 10
+
+
+def test_a_refused_query_keeps_no_failure_back_that_the_list_told() -> None:
+    """The reason stays unknown; the failure does not."""
+    desk = desk_of(3)
+    desk.scheduler._source.explains_failures = True
+    desk.stories = {name: ends_at(name, 0, "failed") for name in "abc"}
+    ledger = desk.watch("abc")
+    desk.answer(desk.next())
+    desk.answer(desk.next(), PermissionDenied("no"))
+    assert [type(change.error) for change in finals(ledger).values()] == [JobFailed]
+
+
+def test_the_grace_counts_from_one_sweep_to_the_start_of_another() -> None:
+    """A sweep that takes longer than the grace is still one look."""
+    desk = desk_of(30)
+    desk.max_page = 10
+    ledger = desk.watch(["late"], graph=None)
+    while len(desk.windows) < 5:
+        desk.answer(desk.next())
+    desk.now += 100
+    desk.answer(desk.next())
+    assert not finals(ledger)
+
+
+def test_a_refused_page_size_is_tried_again_later_and_after_a_renewal() -> None:
+    """What a server refused once it may allow again."""
+    desk = desk_of(20)
+    desk.watch(map(str, range(20)))
+    desk.answer(desk.next(), RequestRejected("too large", status=400))
+    desk.run(until=500)
+    assert {window.limit for window in desk.windows[1:]} == {500}
+    desk.run(until=700)
+    assert desk.windows[-1].limit == 1000
+
+
+def test_last_looks_end_with_the_last_job_looked_at_or_ended() -> None:
+    """A job that ends by an earlier request keeps no timeout waiting."""
+    desk = Desk({"a": ends_at("a", 0), "b": ends_at("b", 1e9)}, max_per_second=1000.0)
+    ledger = desk.watch("ab", timeout=10.0)
+    early = desk.next()
+    assert isinstance(early, Get)
+    desk.answer(desk.next())
+    desk.now = 10.0
+    desk.scheduler.pass_deadlines(10.0)
+    desk.answer(desk.next())
+    assert not finals(ledger)
+    desk.answer(early)
+    assert {name: change.status for name, change in finals(ledger).items()} == {
+        "a": JobStatus.SUCCESS,
+        "b": JobStatus.RUNNING,
+    }

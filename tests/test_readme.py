@@ -1,0 +1,314 @@
+"""README.md keeps its word: its programs run, its tables and its tree are those of the library."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+import aiohttp
+import anyio
+import attrs
+import pytest
+
+import gespoll
+from gespoll._http import MAX_REPLY_BYTES
+from gespoll._jobs import effective_status
+from gespoll._scheduler import OnFailure, Settings
+from gespoll.testing import FakeFile, FakeGES, FakeJob, virtual_time
+
+pytest_plugins = ["pytester"]
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+RUNS_ITSELF = "asyncio.run(main())\n"
+BAD_EDGES = FakeFile(
+    "edgeset",
+    "bucket/edges.csv",
+    status="partFailed",
+    cause="no such vertex",
+    log="bucket/edges.log",
+    total_lines=9,
+    failed_lines=2,
+    successful_lines=7,
+)
+GOOD_EDGES = attrs.evolve(BAD_EDGES, status="success", cause=None, failed_lines=0, successful_lines=9)
+JOBS = (
+    FakeJob("good", graph="movies", files=[GOOD_EDGES]),
+    FakeJob("partial", graph="movies", files=[BAD_EDGES]),
+    FakeJob("bad", graph="movies", name="StartGraph", steps=[(0.0, "failed")], fail_reason="no room"),
+    FakeJob("endless", graph="movies", steps=[(0.0, "running")]),
+)
+
+
+@attrs.frozen
+class Block:
+    """A fenced block."""
+
+    language: str
+    line: int
+    """Number of its first line."""
+    code: str
+
+    @property
+    def is_script(self) -> bool:
+        """Whether it ends by running its own `main`."""
+        return self.code.endswith(RUNS_ITSELF)
+
+    @property
+    def module(self) -> str:
+        """The module it is to be, where its first line names a file."""
+        match = re.match(r"# (\w+)\.py\n", self.code)
+        return match[1] if match else ""
+
+    def load(self) -> dict[str, Any]:
+        """Run it in a namespace of its own, all but the line that starts `main`, and give what it defines."""
+        code = self.code.removesuffix(RUNS_ITSELF)
+        namespace: dict[str, Any] = {"__name__": "readme"}
+        exec(compile("\n" * (self.line - 1) + code, README, "exec", dont_inherit=True), namespace)
+        return namespace
+
+
+def _blocks() -> list[Block]:
+    fences = re.finditer(r"^```(\w*)\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
+    return [Block(match[1], TEXT.count("\n", 0, match.start(2)) + 1, match[2]) for match in fences]
+
+
+BLOCKS = _blocks()
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+OUTPUTS = {
+    before.line: after.code for before, after in pairwise(BLOCKS) if before.is_script and after.language == "text"
+}
+TREE = next(block.code for block in BLOCKS if block.code.startswith("GespollError\n"))
+
+
+def _table(heading: str) -> list[list[str]]:
+    """Give the cells of the table that has this first heading, without its two first rows."""
+    rows = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[- |]+\n((?:\|.*\n)+)", TEXT, flags=re.MULTILINE)
+    assert rows is not None
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[1].splitlines()]
+
+
+def _quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]*)`", cell)
+
+
+def _functions(block: Block) -> list[str]:
+    """Name the functions of a block that take a poller."""
+    return re.findall(r"^async def (\w+)\(poller\b", block.code, flags=re.MULTILINE)
+
+
+FILES = [block for block in PYTHON if block.module]
+SCRIPTS = [block for block in PYTHON if block.is_script]
+FUNCTIONS = [(block, name) for block in PYTHON for name in _functions(block)]
+EXPECTED = {
+    "until_all_have_ended": ["success\n", "was only partly loaded", "failed: no room", "still open after 3600 s"],
+    "as_they_change": ["JobStatus.PENDING -> JobStatus.SUCCESS", "s after its end", "was only partly loaded"],
+    "fed_by_hand": [],
+    "load": ["3 graphs loaded\n"],
+    "load_or_tell": [
+        "movies/partial None [('bucket/edges.csv', 'no such vertex', 'bucket/edges.log')]",
+        "not settled: ",
+    ],
+}
+
+
+@pytest.fixture
+def in_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeGES, str], None]:
+    """Point the environment at a fake service and one of its jobs."""
+
+    def point(ges: FakeGES, job_id: str) -> None:
+        facts = {"ENDPOINT": ges.endpoint, "PROJECT_ID": ges.project_id, "TOKEN": ges.token}
+        for name, value in {**facts, "JOB_ID": job_id, "GRAPH_ID": "movies"}.items():
+            monkeypatch.setenv(f"GES_{name}", value)
+
+    return point
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("block", SCRIPTS, ids=lambda block: f"line {block.line}")
+async def test_a_program_runs_and_prints_what_is_shown(
+    block: Block, in_environment: Callable[[FakeGES, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each program runs on virtual time; where its output is shown, that is what it prints."""
+    async with FakeGES() as ges:
+        ges.add_jobs(JOBS)
+        in_environment(ges, "good")
+        await block.load()["main"]()
+    printed = capsys.readouterr().out
+    assert printed
+    assert printed == OUTPUTS.get(block.line, printed)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("job_id", "told"),
+    [
+        ("good", "success after 0:00:03\n"),
+        ("partial", "bucket/edges.csv 2 of 9 lines lost: no such vertex bucket/edges.log\n"),
+        ("bad", "failed: no room\n"),
+        ("endless", "still open: (JobRef(job_id='endless', graph='movies'),)\n"),
+    ],
+)
+async def test_the_program_for_the_real_service_tells_every_end(
+    job_id: str, told: str, in_environment: Callable[[FakeGES, str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of its branches is reached by the job it is written for."""
+    [block] = [block for block in SCRIPTS if "os.environ" in block.code]
+    async with FakeGES() as ges:
+        ges.add_jobs(JOBS)
+        in_environment(ges, job_id)
+        await block.load()["main"]()
+    assert capsys.readouterr().out == told
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("block", "name"), FUNCTIONS, ids=[name for _, name in FUNCTIONS])
+async def test_a_function_does_what_is_said(block: Block, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each function that takes a poller is called with one, and with jobs of every kind."""
+    function: Callable[..., Awaitable[None]] = block.load()[name]
+    async with FakeGES() as ges, aiohttp.ClientSession(headers={"X-Auth-Token": ges.token}) as session:
+        ges.add_jobs(JOBS)
+        jobs = JOBS[:3] if name == "fed_by_hand" else JOBS
+        known = {
+            "refs": [gespoll.JobRef(job.job_id, job.graph) for job in jobs],
+            "session": session,
+            "imports": f"{ges.endpoint}/v2/{ges.project_id}/graphs/{{graph}}/import-graph",
+            "graphs": ["movies", "people", "roads"],
+        }
+        wanted = {each: known[each] for each in inspect.signature(function).parameters if each != "poller"}
+        async with gespoll.connect(ges.endpoint, ges.project_id, credentials=gespoll.Token(ges.token)) as poller:
+            await function(poller, **wanted)
+    printed = capsys.readouterr().out
+    assert [text for text in EXPECTED[name] if text not in printed] == []
+
+
+def test_the_suite_passes(pytester: pytest.Pytester) -> None:
+    """The files of a suite, together with the function they test, pass with warnings as errors."""
+    [tested] = [block for block, name in FUNCTIONS if name == "load"]
+    pytester.makepyfile(loading=tested.code, **{block.module: block.code for block in FILES})
+    done = pytester.runpytest_subprocess("-W", "error")
+    done.assert_outcomes(passed=1)
+
+
+def test_the_test_of_the_suite_is_short() -> None:
+    """Six lines, as someone who has to write the next one counts them."""
+    [test] = [block for block in FILES if block.module != "conftest"]
+    assert len(test.code[test.code.index("async def") :].splitlines()) == 6
+
+
+def test_the_other_blocks_run_as_they_stand() -> None:
+    """A block that is no program with a `main`, no function for a poller and no file starts and ends by itself."""
+    others = [block for block in PYTHON if not (block.is_script or _functions(block) or block in FILES)]
+    for block in others:
+        assert block.code.splitlines()[-1].startswith("anyio.run(")
+        block.load()
+
+
+def test_every_block_is_run_or_shown() -> None:
+    """Blocks are Python, which runs here; two commands; what a program prints; and the tree of errors."""
+    assert {block.language for block in BLOCKS} == {"python", "bash", "text"}
+    shown = [block.code for block in BLOCKS if block.language == "text"]
+    assert sorted(shown) == sorted([*OUTPUTS.values(), TREE])
+    assert {name for _, name in FUNCTIONS} == set(EXPECTED)
+
+
+def test_the_first_example_is_short_and_near() -> None:
+    """It begins on the first screen, and needs nothing but a paste."""
+    first = BLOCKS[0]
+    assert first.language == "python"
+    assert first.is_script
+    assert first.line < 20
+    assert len([line for line in first.code.splitlines() if line]) <= 12
+
+
+def test_the_two_commands_are_single_lines() -> None:
+    """One line shows the demo and one runs the tests; there is no other command."""
+    commands = [block.code for block in BLOCKS if block.language == "bash"]
+    assert [command.count("\n") for command in commands] == [1, 1]
+    demo, tests = commands
+    assert demo.endswith("python -m gespoll demo\n")
+    assert tests.endswith("python -m pytest\n")
+
+
+def test_the_knobs_are_those_of_the_library() -> None:
+    """Names and defaults of the table are those of the settings and of the calls."""
+    told = {_quoted(name)[0]: _quoted(default)[0] for name, default, _, _ in _table("knob")}
+    poller = {field.name: repr(field.default) for field in attrs.fields(Settings)}
+    calls = inspect.signature(gespoll.Poller.watch).parameters
+    call = {name: repr(calls[name].default) for name in ("timeout", "job_timeout", "max_open")}
+    assert told == {**poller, "max_reply_bytes": repr(MAX_REPLY_BYTES), **call}
+    assert list(told)[: len(poller)] == list(poller)
+
+
+def test_every_knob_has_a_unit() -> None:
+    """The third column says what is counted."""
+    assert {unit for _, _, unit, _ in _table("knob")} <= {"seconds", "requests per second", "requests", "bytes", "jobs"}
+
+
+def test_the_ways_to_fail_are_those_of_the_library() -> None:
+    """The table of `on_failure` names each value once, the default first."""
+    values = [_quoted(value)[0].strip('"') for value, _ in _table("`on_failure`")]
+    assert sorted(values) == sorted(get_args(OnFailure))
+    assert values[0] == inspect.signature(gespoll.Poller.watch).parameters["on_failure"].default
+
+
+@pytest.mark.parametrize("row", _table("the service says"), ids=lambda row: row[0])
+def test_the_states_are_those_of_the_library(row: list[str]) -> None:
+    """Each word of the table means what its last column says, where no file says otherwise."""
+    words, files, status = row
+    if words == "nothing":
+        assert status.startswith("none")
+        return
+    kinds = {"": [], "all loaded, or none told": ["success"], "all `failed`": ["failed", "failed"]}
+    partial = [["success", "partFailed"], ["success", "strange"], ["failed", "success"]]
+    for word in _quoted(words) or ["strange"]:
+        for told in partial if files.startswith("any") else [kinds[files]]:
+            entries = [gespoll.ImportFile(kind="edgeset", status=each) for each in told]
+            assert effective_status(word, entries).name == _quoted(status)[0]
+
+
+def _tree() -> dict[str, str]:
+    """Give each error of the tree with its parent."""
+    parents: dict[str, str] = {}
+    path: dict[int, str] = {}
+    for line in TREE.splitlines():
+        name = re.search(r"\w+", line)
+        assert name is not None
+        path[name.start()] = name[0]
+        parents[name[0]] = path.get(name.start() - 4, "Exception")
+    return parents
+
+
+def test_the_tree_of_errors_is_that_of_the_library() -> None:
+    """It names every exported error below its parent, and nothing else."""
+    exported = {name: getattr(gespoll, name) for name in gespoll.__all__}
+    errors = {name: each for name, each in exported.items() if inspect.isclass(each) and issubclass(each, Exception)}
+    assert _tree() == {name: error.__bases__[0].__name__ for name, error in errors.items()}
+
+
+def test_the_links_lead_somewhere() -> None:
+    """Each linked file is there."""
+    links = re.findall(r"\]\(([^)]+)\)", TEXT)
+    assert links
+    files = [link for link in links if not link.startswith("https://")]
+    assert [link for link in files if not README.with_name(link).is_file()] == []
+
+
+def test_lines_are_not_too_long() -> None:
+    """Text and programs keep to the line length of the code."""
+    long = [line for line in TEXT.splitlines() if len(line) > 120 and not line.startswith("|")]
+    assert long == []
+
+
+def test_the_virtual_clock_is_what_it_says() -> None:
+    """An hour of waiting takes no time, as the text about testing promises."""
+
+    async def an_hour() -> float:
+        await anyio.sleep(3600.0)
+        return anyio.current_time()
+
+    assert anyio.run(an_hour, backend_options={"loop_factory": virtual_time}) == pytest.approx(3600.0)

@@ -1,0 +1,1029 @@
+"""Reply bytes to jobs or to an error, as every version of the API documents writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gespoll import (
+    AuthenticationError,
+    GespollError,
+    ImportFile,
+    Job,
+    JobNotFound,
+    JobRef,
+    JobRequest,
+    JobStatus,
+    PermissionDenied,
+    ProtocolError,
+    RequestRejected,
+    ServiceUnavailable,
+    SourceError,
+    Throttled,
+)
+from gespoll._wire import engine_list, engine_status, status_v1, status_v2
+from gespoll._wire.job_centre import V1, V2
+from gespoll._wire.listing import Page, glance
+from gespoll._wire.reply import Reply, error_code, failure
+
+GOLDEN = Path(__file__).parent / "golden"
+REF = JobRef("j", "g")
+DATE = "Wed, 02 Jan 2030 12:00:00 GMT"
+NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
+HTML = b"<html><body>502 Bad Gateway</body></html>"
+
+Read = Callable[[Reply, JobRef], Job]
+SINGLE_READERS = pytest.mark.parametrize("read", [status_v1.read, status_v2.read, engine_status.read])
+
+
+def golden(name: str, status: int = 200) -> Reply:
+    """Take a reply from the documents."""
+    return Reply(status, (GOLDEN / f"{name}.json").read_bytes(), {"Date": DATE})
+
+
+def reply(body: object, status: int = 200, **headers: str) -> Reply:
+    """Make a reply of a JSON value, or of bytes as they are."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(status, body if isinstance(body, bytes) else json.dumps(body).encode(), named)
+
+
+def v2(**fields: Any) -> Job:
+    """Read a v2 record that is a success unless the fields say otherwise."""
+    return status_v2.read(reply({"status": "success"} | fields), REF)
+
+
+def first_file(entry: object) -> ImportFile:
+    """Read a v2 record of one edge file."""
+    files = v2(job_detail={"edgeset_path": [entry]}).files
+    assert files is not None
+    return files[0]
+
+
+def engine(**fields: Any) -> Job:
+    """Read an engine job."""
+    return engine_status.read(reply(fields), REF)
+
+
+def listed(page: Page) -> list[tuple[str, str | None]]:
+    """Return id and word of each entry."""
+    return [(found.job_id, found.word) for found in glance(page.entries)]
+
+
+def centre(entries: object) -> list[tuple[str, str | None]]:
+    """Return id and word of each entry of a v2 job list."""
+    return listed(V2.read_page(reply({"job_count": 1, "job_list": entries})))
+
+
+def centre_job(body: bytes) -> Job:
+    """Read the only entry of a v2 job list."""
+    (found,) = glance(V2.read_page(reply(b'{"job_list": [' + body + b"]}")).entries)
+    return V2.read_job(found, None)
+
+
+def engine_job(**fields: Any) -> Job:
+    """Read the only entry of an engine list."""
+    (found,) = glance(engine_list.read(reply({"jobs": [{"jobId": "j", "status": "success"} | fields]}), "g").entries)
+    return engine_list.read_job(found, "g", NOON)
+
+
+def fault(body: object, status: int = 400, ref: JobRef | None = REF, **headers: str) -> GespollError:
+    """Tell what an error reply to a single query means."""
+    return failure(reply(body, status, **headers), "looking at job g/j", ref)
+
+
+class TestGoldenReplies:
+    """The documents' own examples, byte for byte."""
+
+    @pytest.mark.parametrize(
+        ("name", "read"),
+        [
+            ("v2_status_success", status_v2.read),
+            ("v1_status_website_success", status_v1.read),
+            ("v1_status_github_success", status_v1.read),
+        ],
+    )
+    def test_finished_import(self, name: str, read: Read) -> None:
+        """Every field of the record is read, in both spellings."""
+        ref = JobRef("ff80808167f09aaa0167f19b35ec0305", "g")
+        found = read(golden(name), ref)
+        assert found == Job(
+            ref=ref,
+            status=JobStatus.SUCCESS,
+            reported_status="success",
+            job_type="GraphManagement",
+            name="ImportGraph",
+            related_graph="GES_UI_AUTO",
+            is_import=True,
+            begin_time=datetime(2018, 11, 27, 21, 39, tzinfo=UTC),
+            end_time=datetime(2018, 11, 27, 21, 39, 56, tzinfo=UTC),
+            fail_reason=None,
+            files=(
+                ImportFile(kind="schema", path="ges-ui/auDatas/list_set_schema.xml", status="success"),
+                ImportFile(kind="vertexset", path="ges-ui/auDatas/list_set_vertex.csv", status="success"),
+                ImportFile(kind="edgeset", path="ges-ui/auDatas/list_set_edge.csv", status="success"),
+            ),
+            as_of=NOON,
+        )
+        assert found.raw == json.loads(golden(name).body)
+
+    @pytest.mark.parametrize(
+        ("name", "read"),
+        [
+            ("v2_status_failure", status_v2.read),
+            ("v1_status_website_failure", status_v1.read),
+            ("v1_status_github_failure", status_v1.read),
+            ("v1_status_github_failure", engine_status.read),
+        ],
+    )
+    def test_unknown_job(self, name: str, read: Read) -> None:
+        """It is not found, and its graph is not said to be missing."""
+        with pytest.raises(JobNotFound) as caught:
+            read(golden(name, 400), REF)
+        assert (caught.value.ref, caught.value.job, caught.value.graph_missing) == (REF, None, False)
+
+    def test_job_centre(self) -> None:
+        """An import without vertices, and a deletion without files."""
+        page = V1.read_page(golden("job_centre_success"))
+        assert page.total == 136
+        first, second = (V1.read_job(found, NOON) for found in glance(page.entries))
+        assert first == Job(
+            ref=JobRef("ff80808167bb90340167bc3c7b5b026a"),
+            status=JobStatus.SUCCESS,
+            reported_status="success",
+            job_type="GraphManagement",
+            name="ImportGraph",
+            related_graph="test1217",
+            is_import=True,
+            begin_time=datetime(2018, 12, 17, 12, 55, 40, tzinfo=UTC),
+            end_time=datetime(2018, 12, 17, 12, 56, 32, tzinfo=UTC),
+            files=(
+                ImportFile(kind="schema", path="hkmovie/schema.xml", status="success"),
+                ImportFile(kind="edgeset", path="hkmovie/edge.csv", status="success"),
+            ),
+            as_of=NOON,
+        )
+        assert second == Job(
+            ref=JobRef("ff80808167bb90340167bc5d0b1d0358"),
+            status=JobStatus.SUCCESS,
+            reported_status="success",
+            job_type="GraphManagement",
+            name="DeleteGraph",
+            related_graph="test1218",
+            is_import=False,
+            begin_time=datetime(2018, 12, 17, 13, 31, 14, tzinfo=UTC),
+            end_time=datetime(2018, 12, 17, 13, 34, 48, tzinfo=UTC),
+            files=None,
+            as_of=NOON,
+        )
+        assert [first.raw, second.raw] == json.loads(golden("job_centre_success").body)["jobList"]
+
+    def test_failed_job_centre(self) -> None:
+        """GES.9999 says nothing but "failed": it is worth another try."""
+        with pytest.raises(ServiceUnavailable) as caught:
+            V1.read_page(golden("job_centre_failure", 400))
+        assert (caught.value.status, caught.value.code) == (400, "GES.9999")
+        assert caught.value.detail == "listing the project's jobs: the service cannot answer now: failed"
+
+    def test_engine_list(self) -> None:
+        """Ids, words and requests, with the raw request decoded; nothing else is told."""
+        page = engine_list.read(golden("engine_list_success"), "ges_j60071198_hdfs_fdb")
+        assert page.total == 3
+        jobs = [engine_list.read_job(found, "ges_j60071198_hdfs_fdb", NOON) for found in glance(page.entries)]
+        entries = json.loads(golden("engine_list_success").body)["jobs"]
+        assert jobs == [
+            Job(
+                ref=JobRef(entry["jobId"], "ges_j60071198_hdfs_fdb"),
+                status=JobStatus.SUCCESS,
+                reported_status="success",
+                name=command,
+                related_graph="ges_j60071198_hdfs_fdb",
+                is_import=command == "import_graph",
+                request=JobRequest(
+                    command=command, url=entry["request"]["url"], body=json.loads(entry["request"]["rawRequest"])
+                ),
+                as_of=NOON,
+            )
+            for entry, command in zip(entries, ["batch_build_index", "import_graph", "import_graph"], strict=True)
+        ]
+        assert [job.raw for job in jobs] == entries
+        assert all(job.files is None and job.lag is None for job in jobs)
+
+    def test_failed_engine_list(self) -> None:
+        """A parameter error is the request's."""
+        with pytest.raises(RequestRejected) as caught:
+            engine_list.read(golden("engine_list_failure", 400), "g")
+        assert (caught.value.status, caught.value.code) == (400, "GES.8005")
+        assert caught.value.detail == "listing the jobs of graph g: the request was rejected: Parameter error!"
+
+
+class TestRecord:
+    """What the versions of the management documents write differently."""
+
+    @pytest.mark.parametrize("value", [None, []])
+    def test_array_without_files(self, value: object) -> None:
+        """Null and empty arrays hold no file."""
+        assert v2(job_detail={"vertexset_path": value, "edgeset_path": value, "schema_path": value}).files == ()
+
+    def test_absent_arrays(self) -> None:
+        """Neither does a detail without arrays."""
+        assert v2(job_detail={}).files == ()
+
+    @pytest.mark.parametrize("detail", [None, "", [], 7])
+    def test_absent_detail(self, detail: object) -> None:
+        """Without a detail the files are untold, which is not "none"."""
+        assert v2(job_detail=detail).files is None
+        assert v2().files is None
+
+    def test_array_of_one_file_without_its_brackets(self) -> None:
+        """A single object is that file."""
+        files = v2(job_detail={"edgeset_path": {"path": "e", "status": "failed"}}).files
+        assert files == (ImportFile(kind="edgeset", path="e", status="failed"),)
+
+    def test_file_that_is_only_a_path(self) -> None:
+        """A text is the path of a file of which nothing else is told."""
+        assert first_file("e.csv") == ImportFile(kind="edgeset", path="e.csv")
+
+    @pytest.mark.parametrize(
+        ("told", "lines"),
+        [
+            (-1, None),
+            (None, None),
+            ("", None),
+            ("-1", None),
+            ("x", None),
+            ("٣", None),
+            (True, None),
+            (1.5, None),
+            ([1], None),
+            (0, 0),
+            ("0", 0),
+            (12, 12),
+            ("12", 12),
+            (" 12 ", 12),
+            (12.0, 12),
+            ("0" * 30 + "5", 5),
+            (" " * 30 + "5", 5),
+            ("9" * 5000, 10**18 - 1),
+        ],
+    )
+    def test_line_counts(self, told: object, lines: int | None) -> None:
+        """-1 and whatever is no number of lines is untold."""
+        found = first_file({"total_lines": told, "failed_lines": told, "successful_lines": told})
+        assert (found.total_lines, found.failed_lines, found.successful_lines) == (lines, lines, lines)
+
+    @pytest.mark.parametrize(
+        ("told", "moment"),
+        [
+            ("2030-01-02T12:00:00", NOON),
+            ("2030-01-02 12:00:00", NOON),
+            (" 2030-01-02T12:00:00 ", NOON),
+            ("2030-01-02T12:00:00Z", NOON),
+            ("2030-01-02T20:00:00+08:00", NOON),
+            ("2030-01-02T12:00:00.000000", NOON),
+            ("", None),
+            (" ", None),
+            (None, None),
+            (1893585600, None),
+            ("yesterday", None),
+            ("2030-13-02T12:00:00", None),
+            ("0001-01-01T00:00:00+05:00", None),
+            ("9999-12-31T23:59:59-05:00", None),
+        ],
+    )
+    def test_times_are_utc(self, told: object, moment: datetime | None) -> None:
+        """With a T or a space; what is no time is untold."""
+        found = v2(begin_time=told, end_time=told)
+        assert (found.begin_time, found.end_time) == (moment, moment)
+        assert moment is None or found.end_time is None or found.end_time.tzinfo is UTC
+
+    @pytest.mark.parametrize(
+        ("word", "status"),
+        [
+            ("Failed", JobStatus.FAILED),
+            ("waiting", JobStatus.PENDING),
+            ("pending", JobStatus.PENDING),
+            ("running", JobStatus.RUNNING),
+            ("complete", JobStatus.SUCCESS),
+            ("partiallyFailed", JobStatus.PARTIALLY_FAILED),
+            ("CANCELLED", JobStatus.CANCELLED),
+            ("freezing", JobStatus.UNKNOWN),
+        ],
+    )
+    def test_words(self, word: str, status: JobStatus) -> None:
+        """Each word of any version is understood or kept, everywhere a word may stand."""
+        told = {"job_id": "j", "status": word}
+        jobs = [
+            v2(status=word),
+            status_v1.read(reply({"status": word}), REF),
+            engine(status=word),
+            engine_job(status=word),
+            centre_job(json.dumps(told).encode()),
+        ]
+        assert {(job.status, job.reported_status) for job in jobs} == {(status, word)}
+
+    @pytest.mark.parametrize(
+        ("word", "status"),
+        [
+            ("Failed", JobStatus.FAILED),
+            ("partFailed", JobStatus.PARTIALLY_FAILED),
+            ("odd", JobStatus.PARTIALLY_FAILED),
+            ("success", JobStatus.SUCCESS),
+            (None, JobStatus.SUCCESS),
+        ],
+    )
+    def test_file_words_correct_a_success(self, word: str | None, status: JobStatus) -> None:
+        """Servers without a word for a partial failure tell it by their files alone."""
+        assert v2(job_detail={"edgeset_path": [{"status": word}]}).status is status
+
+    def test_job_name_as_array(self) -> None:
+        """One document types it as an array of one text."""
+        found = status_v1.read(reply({"status": "success", "jobName": ["ImportGraph"]}), REF)
+        assert (found.name, found.is_import) == ("ImportGraph", True)
+
+    def test_status_alone(self) -> None:
+        """Before 2021 the reply held nothing else."""
+        found = status_v1.read(reply({"status": "success"}), REF)
+        assert found == Job(ref=REF, status=JobStatus.SUCCESS, reported_status="success")
+
+    @pytest.mark.parametrize(
+        ("fields", "is_import"),
+        [
+            ({}, None),
+            ({"job_name": "ImportGraph"}, True),
+            ({"job_name": " importgraph "}, True),
+            ({"job_name": "DeleteGraph"}, False),
+            ({"job_name": "DeleteGraph", "job_detail": {}}, False),
+            ({"job_detail": {}}, None),
+            ({"job_name": "X", "job_detail": {"edgeset_path": [{}]}}, True),
+        ],
+    )
+    def test_what_is_an_import(self, fields: dict[str, Any], is_import: bool | None) -> None:
+        """Its name says so, or its files do; else it is untold."""
+        assert v2(**fields).is_import is is_import
+
+    @pytest.mark.parametrize(
+        ("fields", "reason"),
+        [
+            ({"fail_reason": "disk full", "error_msg": "no"}, "disk full"),
+            ({"fail_reason": " ", "error_msg": "no"}, "no"),
+            ({"errorMessage": "no"}, "no"),
+            ({}, None),
+        ],
+    )
+    def test_reason_of_a_failure(self, fields: dict[str, str], reason: str | None) -> None:
+        """The reason, or else the error text beside it."""
+        assert v2(status="failed", error_code="GES.8013", **fields).fail_reason == reason
+
+    @pytest.mark.parametrize("code", ["", None, " "])
+    @SINGLE_READERS
+    def test_blank_error_code_of_a_success(self, read: Read, code: str | None) -> None:
+        """It is no error."""
+        fields = {"error_code": code, "errorCode": code, "error_msg": code, "errorMessage": code}
+        assert read(reply({"status": "success"} | fields), REF).status is JobStatus.SUCCESS
+
+    @pytest.mark.parametrize("word", ["success", "complete", "running", "pending"])
+    @SINGLE_READERS
+    def test_error_code_beside_a_good_word(self, read: Read, word: str) -> None:
+        """It is the query that failed, not the job that is done."""
+        with pytest.raises(ServiceUnavailable, match="code GES"):
+            read(reply({"status": word, "errorCode": "GES.7006"}), REF)
+
+    @pytest.mark.parametrize("word", ["failed", "Failed", " failed "])
+    @SINGLE_READERS
+    def test_error_code_beside_failed(self, read: Read, word: str) -> None:
+        """It is the job's own."""
+        found = read(reply({"status": word, "errorCode": "GES.8013", "errorMessage": "format"}), REF)
+        assert found.status is JobStatus.FAILED
+        assert found.fail_reason in {"format", "format (GES.8013)"}
+
+    @pytest.mark.parametrize("body", [{}, {"status": ""}, {"status": " "}, {"status": None}, {"status": 7}])
+    @SINGLE_READERS
+    def test_blank_status(self, read: Read, body: object) -> None:
+        """It is a failed poll."""
+        with pytest.raises(ProtocolError) as caught:
+            read(reply(body, X_Request_Id="r1"), REF)
+        assert str(caught.value) == "looking at job g/j: the reply has no status (HTTP 200, request r1)"
+
+    @SINGLE_READERS
+    def test_error_body_in_a_200(self, read: Read) -> None:
+        """It is the error it would be with any other HTTP status."""
+        with pytest.raises(ServiceUnavailable):
+            read(reply({"error_code": "GES.7004", "error_msg": "IaaS"}), REF)
+        with pytest.raises(JobNotFound):
+            read(reply({"errorCode": "GES.7007", "errorMessage": "no job"}), REF)
+
+    def test_reply_about_another_job(self) -> None:
+        """It is a failed poll that names both."""
+        with pytest.raises(ProtocolError) as caught:
+            v2(job_id="other")
+        assert str(caught.value) == "looking at job g/j: the reply describes another job, other"
+
+    @pytest.mark.parametrize("told", ["j", None, "", 5])
+    def test_job_id_may_be_untold(self, told: object) -> None:
+        """The reply is about the job that was asked for."""
+        assert v2(job_id=told).ref is REF
+
+    def test_unknown_fields_are_kept(self) -> None:
+        """They stand in `raw`, as they came."""
+        fields = {"status": "running", "job_progress": 0.5, "new": {"a": [1]}}
+        assert v2(**fields).raw == fields
+
+    def test_text_that_is_no_utf8_does_not_hide_the_status(self) -> None:
+        """Some servers write reasons in the encoding of their country."""
+        found = status_v2.read(reply(b'{"status": "failed", "fail_reason": "\xb4\xed\xce\xf3"}'), REF)
+        assert found.status is JobStatus.FAILED
+        assert found.fail_reason is not None
+
+    @pytest.mark.parametrize("body", [b"[]", b"null", b'"success"', b'{"status": "succ', b"", b"\xff", b"[" * 10**5])
+    @SINGLE_READERS
+    def test_body_that_is_no_object(self, read: Read, body: bytes) -> None:
+        """A cut off reply is a failed poll."""
+        with pytest.raises(ProtocolError) as caught:
+            read(reply(body), REF)
+        assert str(caught.value) == (
+            "looking at job g/j was answered with something that is no JSON object, perhaps by a proxy in between "
+            "(HTTP 200)"
+        )
+
+    def test_date_of_the_reply_is_the_servers_clock(self) -> None:
+        """A reply without a readable Date tells none."""
+        assert status_v2.read(reply({"status": "success"}, Date=DATE), REF).as_of == NOON
+        assert status_v2.read(reply({"status": "success"}, Date="noon"), REF).as_of is None
+
+
+class TestEngineStatus:
+    """One engine job, with or without its results."""
+
+    def test_results_are_not_asked_for(self) -> None:
+        """The default limit is a hundred thousand of them."""
+        assert engine_status.QUERY == {"offset": "0", "limit": "1"}
+
+    def test_results_are_left_out(self) -> None:
+        """A hundred thousand vertices are nothing a waiter keeps."""
+        data = {"vertices": ["v"], "outputs": {"data_total_size": 1}}
+        found = engine(status="success", data=data, result="success", errorCode="", errorMessage=None)
+        assert found == Job(ref=REF, status=JobStatus.SUCCESS, reported_status="success", related_graph="g")
+        assert "data" not in found.raw
+        assert found.raw["result"] == "success"
+
+    @pytest.mark.parametrize(
+        ("fields", "reason"),
+        [
+            ({"errorMessage": "no memory", "errorCode": "GES.8402"}, "no memory (GES.8402)"),
+            ({"errorMessage": "no memory"}, "no memory"),
+            ({"errorCode": "GES.8402"}, "GES.8402"),
+            ({}, None),
+        ],
+    )
+    def test_reason_of_a_failure(self, fields: dict[str, str], reason: str | None) -> None:
+        """The text with its code, as far as they are told."""
+        assert engine(status="failed", **fields).fail_reason == reason
+
+    def test_blank_status_beside_an_error_is_the_queries(self) -> None:
+        """The database edition says result: failed."""
+        with pytest.raises(JobNotFound):
+            engine(status="", errorCode="GES.8301", errorMessage="can not find job, jobId is j", result="failed")
+
+
+class TestEngineList:
+    """Entries of the engine's list in both published forms."""
+
+    @pytest.mark.parametrize("key", ["jobId", "job_id"])
+    def test_id_in_either_spelling(self, key: str) -> None:
+        """The table says one, the example the other."""
+        page = engine_list.read(reply({"jobs": [{key: "j", "status": "running"}], "result": "success"}), "g")
+        assert listed(page) == [("j", "running")]
+        assert page.total is None
+
+    @pytest.mark.parametrize(
+        ("request_", "body"),
+        [
+            ({"body": {"a": 1}}, {"a": 1}),
+            ({"rawRequest": '{"a": 1}'}, {"a": 1}),
+            ({"rawRequest": {"a": 1}}, {"a": 1}),
+            ({"rawRequest": "{a"}, "{a"),
+            ({"rawRequest": "["}, "["),
+            ({"rawRequest": ""}, ""),
+            ({}, None),
+            ({"body": {"a": 1}, "rawRequest": "{}"}, {"a": 1}),
+        ],
+    )
+    def test_body_of_the_request(self, request_: dict[str, Any], body: object) -> None:
+        """It stands in body or, as a text, in rawRequest; what is no JSON stays a text."""
+        assert engine_job(request=request_).request == JobRequest(body=body)
+
+    @pytest.mark.parametrize(
+        ("command", "is_import"), [("import_graph", True), ("delete", False), (None, None), ("", None)]
+    )
+    def test_what_is_an_import(self, command: str | None, is_import: bool | None) -> None:
+        """The command of the request says so."""
+        assert engine_job(request={"command": command}).is_import is is_import
+
+    @pytest.mark.parametrize("request_", [None, "x", []])
+    def test_request_may_be_untold(self, request_: object) -> None:
+        """Then so are name and kind."""
+        found = engine_job(request=request_)
+        assert (found.request, found.name, found.is_import) == (None, None, None)
+
+    @pytest.mark.parametrize("total", [3, "3", 3.0])
+    def test_total_as_number_or_text(self, total: object) -> None:
+        """It is typed either way."""
+        assert engine_list.read(reply({"jobs": [], "totalCount": total}), "g").total == 3
+
+    def test_failed_query(self) -> None:
+        """result: failed is about the query, with or without a code."""
+        with pytest.raises(ServiceUnavailable):
+            engine_list.read(reply({"result": "failed", "jobs": []}), "g")
+        body = {"errorMessage": "graph : movidde not exist", "errorCode": "GES.8000", "result": "failed"}
+        with pytest.raises(RequestRejected, match="graph : movidde not exist"):
+            engine_list.read(reply(body), "movidde")
+
+
+class TestListPage:
+    """The envelope first, the entries one by one."""
+
+    @pytest.mark.parametrize("code", ["", None])
+    def test_blank_error_code_of_a_success(self, code: str | None) -> None:
+        """It is no error."""
+        assert V1.read_page(reply({"jobCount": 0, "jobList": [], "errorCode": code})) == Page([], 0)
+
+    @pytest.mark.parametrize(
+        "entry", [{}, {"status": "running"}, {"job_id": None}, {"job_id": 5}, {"job_id": ""}, "x", None, 7, []]
+    )
+    def test_entry_without_id_is_passed_over(self, entry: object) -> None:
+        """The entries beside it are read."""
+        assert centre([entry, {"job_id": "k", "status": "running"}]) == [("k", "running")]
+
+    @pytest.mark.parametrize("job_id", [" ", "\x00", "a\nb"])
+    def test_entry_with_an_id_that_is_none_is_passed_over(self, job_id: str) -> None:
+        """No job could be made of it."""
+        assert centre([{"job_id": job_id, "status": "running"}]) == []
+
+    @pytest.mark.parametrize("entry", [{}, {"status": None}, {"status": ""}, {"status": " "}])
+    def test_entry_without_status_has_no_word(self, entry: dict[str, object]) -> None:
+        """It is there, but tells nothing."""
+        assert centre([{"job_id": "k"} | entry]) == [("k", None)]
+
+    def test_entry_whose_status_is_no_text_counts_as_blank(self) -> None:
+        """The job is there, and its status is to be asked for."""
+        assert centre([{"job_id": "j", "status": 5}, {"job_id": "k", "status": "x"}]) == [("j", None), ("k", "x")]
+
+    @pytest.mark.parametrize("field", [b'"name": "\xb4\xed"', b'"job_name": "\xb4\xed"', b'"x": 1e999'])
+    def test_entry_with_an_undecodable_field_keeps_its_status(self, field: bytes) -> None:
+        """One odd field spoils neither the entry nor the list."""
+        found = centre_job(b'{"job_id": "j", "status": "failed", ' + field + b"}")
+        assert (found.ref, found.status) == (JobRef("j"), JobStatus.FAILED)
+
+    def test_entry_whose_id_is_no_utf8_is_passed_over(self) -> None:
+        """The entries beside it are read."""
+        body = b'{"job_list": [{"job_id": "\xff"}, {"job_id": "k"}]}'
+        assert listed(V2.read_page(reply(body))) == [("k", None)]
+
+    def test_null_list_is_empty(self) -> None:
+        """With or without a total."""
+        assert V2.read_page(reply({"job_list": None, "job_count": 0})) == Page([], 0)
+        assert V2.read_page(reply({"job_list": None})) == Page([], None)
+
+    def test_missing_list_beside_a_total_is_empty(self) -> None:
+        """The total shows that it is a list reply."""
+        assert V2.read_page(reply({"job_count": 0})) == Page([], 0)
+
+    def test_missing_list_and_total_are_a_failed_poll(self) -> None:
+        """Something else was answered."""
+        with pytest.raises(ProtocolError) as caught:
+            V2.read_page(reply({"status": "success"}))
+        assert str(caught.value) == "listing the project's jobs: the reply holds no list of jobs (HTTP 200)"
+
+    @pytest.mark.parametrize("value", [{}, "x", 7, True])
+    def test_list_that_is_no_array_is_a_failed_poll(self, value: object) -> None:
+        """An object typed as one job is not guessed at."""
+        with pytest.raises(ProtocolError, match="the list of jobs is no array"):
+            V2.read_page(reply({"job_list": value}))
+
+    @pytest.mark.parametrize("total", [b"1e999", b'"\xff"', b"-1", b"null", b"[]"])
+    def test_unreadable_total_is_untold(self, total: bytes) -> None:
+        """The list is read all the same."""
+        assert V2.read_page(reply(b'{"job_list": [], "job_count": ' + total + b"}")) == Page([], None)
+
+    @pytest.mark.parametrize("body", [b"[]", b"{", b"", b"\xff", b'{"job_list": [' + b"[" * 10**5, HTML])
+    def test_body_that_is_no_object_is_a_failed_poll(self, body: bytes) -> None:
+        """A proxy answered, or the reply was cut off."""
+        with pytest.raises(ProtocolError, match="no JSON object"):
+            V2.read_page(reply(body))
+
+    def test_error_body_in_a_200(self) -> None:
+        """It is the error it would be with any other HTTP status."""
+        with pytest.raises(PermissionDenied):
+            V2.read_page(reply({"error_code": "GES.7041", "error_msg": "no", "job_list": []}))
+
+    def test_absence_means_nothing_to_a_list(self) -> None:
+        """No single job is not found by it."""
+        with pytest.raises(RequestRejected):
+            V2.read_page(reply({"error_code": "GES.7000", "error_msg": "no graph"}, 400))
+
+
+class TestFilters:
+    """The query of the job centre, as each version spells it."""
+
+    def test_v1(self) -> None:
+        """Camel case, but for the graph's name."""
+        found = V1.filters(JobStatus.PENDING, "movies", date(2030, 1, 2), date(2030, 1, 3))
+        assert found == {
+            "status": "waiting",
+            "graph_name": "movies",
+            "startTime": "2030-01-02",
+            "endTime": "2030-01-03",
+        }
+
+    def test_v2(self) -> None:
+        """Snake case, and nothing that was not asked for."""
+        assert V2.filters(None, None, date(2030, 1, 2), None) == {"start_time": "2030-01-02"}
+        assert V2.filters(JobStatus.PARTIALLY_FAILED, None, None, None) == {"status": "partiallyFailed"}
+
+    @pytest.mark.parametrize("status", [JobStatus.CANCELLED, JobStatus.UNKNOWN])
+    def test_status_without_filter_word(self, status: JobStatus) -> None:
+        """The error lists those that have one."""
+        with pytest.raises(ValueError, match="it can by pending, running, success, partially_failed, failed") as caught:
+            V2.filters(status, None, None, None)
+        assert str(caught.value).startswith(f"the job centre cannot filter by {status.value};")
+
+
+CODES: dict[str, type[SourceError]] = {
+    "GES.8007": AuthenticationError,
+    "APIG.0301": AuthenticationError,
+    "APIG.0303": AuthenticationError,
+    "APIG.0305": AuthenticationError,
+    "APIG.0307": AuthenticationError,
+    "GES.7041": PermissionDenied,
+    "GES.8020": PermissionDenied,
+    "APIG.0302": PermissionDenied,
+    "APIG.0306": PermissionDenied,
+    "APIG.0308": Throttled,
+    "IAM.0012": Throttled,
+    "GES.7004": ServiceUnavailable,
+    "GES.7005": ServiceUnavailable,
+    "GES.7006": ServiceUnavailable,
+    "GES.7051": ServiceUnavailable,
+    "GES.9999": ServiceUnavailable,
+    "GES.8002": ServiceUnavailable,
+    "GES.8008": ServiceUnavailable,
+    "GES.8302": ServiceUnavailable,
+    "GES.8601": ServiceUnavailable,
+    "GES.8602": ServiceUnavailable,
+    "APIG.0201": ServiceUnavailable,
+    "APIG.0601": ServiceUnavailable,
+    "APIG.0606": ServiceUnavailable,
+    "APIG.0608": ServiceUnavailable,
+    "GES.0001": RequestRejected,
+    "GES.0016": RequestRejected,
+    "GES.8000": RequestRejected,
+    "GES.8005": RequestRejected,
+    "GES.8006": RequestRejected,
+    "APIG.0101": RequestRejected,
+}
+STATUSES: dict[int, type[GespollError]] = {
+    300: ProtocolError,
+    302: ProtocolError,
+    400: RequestRejected,
+    401: AuthenticationError,
+    403: PermissionDenied,
+    404: JobNotFound,
+    405: RequestRejected,
+    407: RequestRejected,
+    408: ServiceUnavailable,
+    413: RequestRejected,
+    429: Throttled,
+    500: ServiceUnavailable,
+    501: RequestRejected,
+    502: ServiceUnavailable,
+    503: ServiceUnavailable,
+    504: ServiceUnavailable,
+    599: ServiceUnavailable,
+}
+
+
+class TestFailure:
+    """Codes decide, then the HTTP status, never the text."""
+
+    @pytest.mark.parametrize(("code", "kind"), CODES.items())
+    def test_code_decides(self, code: str, kind: type[SourceError]) -> None:
+        """Whatever the HTTP status, and for lists as for single queries."""
+        for status in (200, 400, 401, 404, 429, 500):
+            for ref in (REF, None):
+                error = fault({"error_code": code, "error_msg": "can not find job"}, status, ref)
+                assert type(error) is kind
+                assert isinstance(error, SourceError)
+                assert (error.status, error.code) == (status, code)
+
+    @pytest.mark.parametrize("code", [code for code in CODES if code.startswith("APIG.")])
+    def test_both_prefixes_of_the_gateway_are_one(self, code: str) -> None:
+        """APIGW. is read as APIG."""
+        error = fault({"error_code": code.replace("APIG.", "APIGW."), "error_msg": "x"})
+        assert type(error) is CODES[code]
+        assert isinstance(error, SourceError)
+        assert error.code == code
+
+    @pytest.mark.parametrize(
+        ("code", "graph_missing"), [("GES.7007", False), ("GES.8301", False), ("GES.7000", True), ("GES.7054", True)]
+    )
+    def test_code_of_absence(self, code: str, graph_missing: bool) -> None:
+        """A single query says that the job, or its graph, is gone; the HTTP status does not matter."""
+        for status in (200, 400, 404, 500):
+            error = fault({"errorCode": code, "errorMessage": "x"}, status)
+            assert isinstance(error, JobNotFound)
+            assert (error.ref, error.graph_missing) == (REF, graph_missing)
+
+    @pytest.mark.parametrize("body", [{}, b"", {"error_code": "GES.1234"}])
+    def test_404_without_a_known_code_is_absence(self, body: object) -> None:
+        """It is documented, though no example shows it."""
+        assert isinstance(fault(body, 404), JobNotFound)
+        assert isinstance(fault(body, 404, None), RequestRejected)
+
+    @pytest.mark.parametrize("body", [{}, {"error_code": "GES.1234"}, {"error_code": None}])
+    @pytest.mark.parametrize(("status", "kind"), STATUSES.items())
+    def test_http_status_decides_where_no_code_is_known(
+        self, body: object, status: int, kind: type[GespollError]
+    ) -> None:
+        """An unknown code is kept in the error all the same."""
+        assert type(fault(body, status)) is kind
+
+    @pytest.mark.parametrize(
+        ("body", "code", "text"),
+        [
+            ({"error_code": "GES.8005", "error_msg": "no"}, "GES.8005", "no"),
+            ({"errorCode": "GES.8005", "errorMessage": "no", "result": "failed"}, "GES.8005", "no"),
+            ({"errCode": "GES.0001", "externalMessage": "no"}, "GES.0001", "no"),
+            ({"error_code": "APIG.0101", "error_msg": "no", "request_id": "r"}, "APIG.0101", "no"),
+            ({"error": {"code": 401, "message": "no", "title": "Unauthorized"}}, "IAM.401", "no"),
+            ({"error": {"code": "IAM.0012", "message": "no"}}, "IAM.0012", "no"),
+            ({"message": "no"}, None, "no"),
+            ({}, None, "it gave no text"),
+            ({"error": "x"}, None, "it gave no text"),
+            ({"error": {}}, None, "it gave no text"),
+            ({"error_msg": "  "}, None, "it gave no text"),
+        ],
+    )
+    def test_envelopes(self, body: dict[str, Any], code: str | None, text: str) -> None:
+        """Code and text are found in all five."""
+        error = fault(body, 400)
+        assert isinstance(error, SourceError)
+        assert error.code == code == error_code(body)
+        assert error.detail.endswith(f": {text}")
+
+    def test_rejected_iam_token(self) -> None:
+        """IAM's own envelope comes with its HTTP status."""
+        body = {"error": {"code": 401, "message": "The request you have made requires authentication."}}
+        assert isinstance(fault(body, 401), AuthenticationError)
+
+    @pytest.mark.parametrize(
+        ("kind", "code", "words"),
+        [
+            (AuthenticationError, "GES.8007", "the credentials were rejected"),
+            (PermissionDenied, "GES.7041", "no permission"),
+            (Throttled, "APIG.0308", "too many requests"),
+            (ServiceUnavailable, "GES.7006", "the service cannot answer now"),
+            (RequestRejected, "GES.8005", "the request was rejected"),
+        ],
+    )
+    def test_text_says_what_was_asked_and_what_came_of_it(self, kind: type[SourceError], code: str, words: str) -> None:
+        """The server's words come last, its code and request id in brackets."""
+        error = fault({"error_code": code, "error_msg": "Because."}, 400, X_Request_Id="r1")
+        assert type(error) is kind
+        assert str(error) == f"looking at job g/j: {words}: Because. (HTTP 400, code {code}, request r1)"
+
+    def test_unexpected_status_with_a_body(self) -> None:
+        """A redirect with a JSON body is no record either."""
+        assert str(fault({"message": "moved"}, 302)) == "looking at job g/j: an unexpected answer: moved (HTTP 302)"
+
+    def test_text_of_the_server_is_shortened_and_printable(self) -> None:
+        """Line breaks, control characters and novels do not reach a log line."""
+        error = fault({"error_code": "GES.8005", "error_msg": "a\r\n\x1b[31m" + "b" * 999})
+        assert isinstance(error, SourceError)
+        text = error.detail.removeprefix("looking at job g/j: the request was rejected: ")
+        assert text.isprintable()
+        assert (text[:10], len(text)) == ("a   [31mbb", 200)
+
+    @pytest.mark.parametrize("status", [200, 400, 403, 404, 405])
+    def test_html_where_a_reply_was_due(self, status: int) -> None:
+        """A proxy's page proves nothing, neither an absence nor a refusal."""
+        error = fault(HTML, status)
+        assert isinstance(error, ProtocolError)
+        assert error.status == status
+        assert error.detail.endswith("no JSON object, perhaps by a proxy in between")
+
+    @pytest.mark.parametrize(
+        ("status", "kind"),
+        [
+            (401, AuthenticationError),
+            (407, RequestRejected),
+            (408, ServiceUnavailable),
+            (429, Throttled),
+            (500, ServiceUnavailable),
+            (502, ServiceUnavailable),
+            (503, ServiceUnavailable),
+            (504, ServiceUnavailable),
+        ],
+    )
+    def test_html_with_a_status_that_says_enough(self, status: int, kind: type[SourceError]) -> None:
+        """These mean the same whoever sent them."""
+        error = fault(HTML, status)
+        assert type(error) is kind
+        assert str(error).endswith(f": it gave no text (HTTP {status})")
+
+    @pytest.mark.parametrize("body", [b"", HTML])
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_redirect(self, status: int, body: bytes) -> None:
+        """It is never followed, and the text says what to check."""
+        error = fault(body, status, Location="https://elsewhere")
+        assert isinstance(error, ProtocolError)
+        assert str(error) == (
+            "looking at job g/j was answered with a redirect, which is never followed; check the endpoint "
+            f"(HTTP {status})"
+        )
+
+    @pytest.mark.parametrize("body", [{"error_code": "APIG.0308"}, HTML, b""])
+    def test_every_error_carries_the_time_to_wait_and_the_request_id(self, body: object) -> None:
+        """Also when the body was not readable."""
+        for status in (302, 400, 429, 503):
+            error = fault(body, status, None, Retry_After="7", X_Request_Id="r1")
+            assert isinstance(error, SourceError)
+            assert (error.retry_after, error.request_id) == (7.0, "r1")
+
+
+class TestRetryAfter:
+    """In seconds, or as a date that counts from the server's own clock."""
+
+    @pytest.mark.parametrize(
+        ("value", "seconds"),
+        [
+            ("0", 0.0),
+            ("120", 120.0),
+            (" 120 ", 120.0),
+            (" " * 20 + "120", 120.0),
+            ("9" * 400, 999_999_999.0),
+            ("Wed, 02 Jan 2030 12:00:30 GMT", 30.0),
+            ("Wed, 02 Jan 2030 12:00:30 -0000", 30.0),
+            ("Wed, 02 Jan 2030 20:00:30 +0800", 30.0),
+            ("Wed, 02 Jan 2030 11:00:00 GMT", 0.0),
+            ("-5", None),
+            ("1.5", None),
+            ("1e3", None),
+            ("soon", None),
+            ("٣", None),
+            ("", None),
+            ("Wed, 99 Foo 2030 12:00:30 GMT", None),
+        ],
+    )
+    def test_value(self, value: str, seconds: float | None) -> None:
+        """Nonsense is no wish."""
+        assert Reply(429, b"", {"Retry-After": value, "Date": DATE}).retry_after == seconds
+
+    def test_date_without_the_replys_own_date(self) -> None:
+        """The local clock is not asked."""
+        assert Reply(429, b"", {"Retry-After": DATE}).retry_after is None
+        assert Reply(429, b"", {"Retry-After": DATE, "Date": "?"}).retry_after is None
+
+    def test_no_header(self) -> None:
+        """Nothing was asked."""
+        assert Reply(429, b"").retry_after is None
+
+    @given(st.text(), st.text())
+    def test_any_headers_are_survived(self, value: str, moment: str) -> None:
+        """Whatever a proxy writes there."""
+        found = Reply(429, b"", {"Retry-After": value, "Date": moment})
+        assert found.retry_after is None or found.retry_after >= 0
+        assert found.as_of is None or found.as_of.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("The throttling threshold has been reached: policy ip over ratelimit,limit:5,time:1 minute", 5 / 60),
+        ("policy user over ratelimit,limit:200,time:1 second", 200.0),
+        ("policy api over ratelimit,limit:10, time:10 second", 1.0),
+        ("policy app over ratelimit,limit:7200,time:2 hour", 1.0),
+        ("policy app over ratelimit,limit:1,time:1 day", 1 / 86400),
+        ("limit:0,time:1 minute", None),
+        ("limit:5,time:0 minute", None),
+        ("limit:5,time:1 fortnight", None),
+        ("The throttling threshold has been reached", None),
+        ("", None),
+    ],
+)
+def test_limit_in_the_text_of_a_throttled_reply(text: str, rate: float | None) -> None:
+    """It is told in requests per second."""
+    error = fault({"error_code": "APIG.0308", "error_msg": text}, 429)
+    assert isinstance(error, Throttled)
+    assert error.limit == pytest.approx(rate)
+
+
+def test_reply_shows_no_body_and_no_header() -> None:
+    """Both may hold what must not be logged."""
+    assert repr(Reply(200, b"secret", {"Set-Cookie": "secret"})) == "Reply(status=200)"
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(
+        ["success", "failed", "partFailed", " ", "-1", "9" * 400, "2030-01-02 12:00:00", "0001-01-01T00:00:00+05:00"]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def shaped(fields: Mapping[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw records in which every field may be absent, right, or anything."""
+    return st.fixed_dictionaries({}, optional={name: ANYTHING | value for name, value in fields.items()})
+
+
+WORDS = st.sampled_from(["success", "complete", "failed", "Failed", "running", "partFailed", "partiallyFailed", ""])
+LINES = st.integers(-1, 3)
+FILES = st.lists(shaped({"path": st.text(), "status": WORDS, "total_lines": LINES, "failed_lines": LINES}), max_size=3)
+RECORDS = shaped(
+    {
+        "job_id": st.just("j"),
+        "jobId": st.just("j"),
+        "status": WORDS,
+        "job_name": st.just("ImportGraph"),
+        "begin_time": st.just("2030-01-02T12:00:00"),
+        "end_time": st.just("2030-01-02 12:00:00"),
+        "job_detail": shaped({"schema_path": FILES, "vertexset_path": FILES, "edgeset_path": FILES}),
+        "fail_reason": st.text(),
+        "error_code": st.sampled_from(["", "GES.8301", "APIGW.0308"]),
+        "errorMessage": st.text(),
+        "error": st.just({"code": 401}),
+        "request": shaped({"command": st.just("import_graph"), "rawRequest": st.sampled_from(["{}", "{", "null"])}),
+        "result": st.sampled_from(["success", "failed"]),
+    }
+)
+
+
+class TestAnyRecord:
+    """Whatever stands in the fields of a record."""
+
+    @given(RECORDS, st.sampled_from([200, 302, 400, 404, 429, 500]))
+    def test_only_the_librarys_own_errors_are_raised(self, record: dict[str, Any], status: int) -> None:
+        """Every reader gives a job or a GespollError, and both can be shown."""
+        found = reply(record, status, Date=DATE)
+        for read in (status_v1.read, status_v2.read, engine_status.read):
+            try:
+                shown = str(read(found, REF))
+            except GespollError as error:
+                shown = str(error)
+            assert shown
+
+    @given(st.lists(RECORDS | ANYTHING, max_size=4), ANYTHING)
+    def test_lists_raise_nothing(self, entries: list[Any], total: object) -> None:
+        """Every entry that has a word gives a job."""
+        centre_page = V2.read_page(reply({"job_list": entries, "job_count": total}))
+        engine_page = engine_list.read(reply({"jobs": entries, "totalCount": total}), "g")
+        for found in glance(centre_page.entries):
+            assert V2.read_job(found, NOON).ref == JobRef(found.job_id)
+        for found in glance(engine_page.entries):
+            assert engine_list.read_job(found, "g", NOON).reported_status == (found.word or "")
+
+    @given(ANYTHING, ANYTHING)
+    def test_envelopes_raise_only_the_librarys_own_errors(self, entries: object, total: object) -> None:
+        """Whatever stands in place of the list."""
+        try:
+            page = V1.read_page(reply({"jobList": entries, "jobCount": total}))
+        except GespollError:
+            return
+        assert page.total is None or page.total >= 0
+
+    @given(st.binary() | st.text().map(str.encode))
+    def test_any_bytes_are_survived(self, body: bytes) -> None:
+        """They are a failed poll."""
+        with pytest.raises(GespollError):
+            status_v2.read(reply(body), REF)
+        with pytest.raises(GespollError):
+            V2.read_page(reply(body))
+
+    @given(RECORDS, st.integers(0, 2), st.sampled_from(["partFailed", "failed", "Failed"]), st.integers(1, 10**9))
+    def test_a_spoilt_file_is_never_a_success(
+        self, record: dict[str, Any], place: int, word: str, failed_lines: int
+    ) -> None:
+        """A file's word or its failed lines outweigh everything else that is told (rule 3)."""
+        kind = ("schema_path", "vertexset_path", "edgeset_path")[place]
+        for spoilt in ({"status": word}, {"status": "success", "failed_lines": failed_lines}):
+            detail = record.get("job_detail")
+            detail = detail if isinstance(detail, dict) else {}
+            others = detail.get(kind)
+            told = record | {"job_detail": detail | {kind: [*(others if isinstance(others, list) else []), spoilt]}}
+            try:
+                found = status_v2.read(reply(told), REF)
+            except GespollError:
+                continue
+            assert found.status is not JobStatus.SUCCESS
