@@ -312,11 +312,13 @@ class Throttled(SourceError):
 
     Attributes:
         limit: requests per second that the server allows, where it tells; else `None`.
+        policy: what the limit is for, where the server tells: "api" (one kind of request), "user", "app" or "ip".
     """
 
-    def __init__(self, detail: str, *, limit: float | None = None, **fields: Any) -> None:
+    def __init__(self, detail: str, *, limit: float | None = None, policy: str | None = None, **fields: Any) -> None:
         super().__init__(detail, **fields)
         self.limit = limit
+        self.policy = policy
 
 
 class ServiceUnavailable(SourceError):

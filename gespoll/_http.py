@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from itertools import islice
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -24,11 +23,11 @@ from yarl import URL
 
 from gespoll._credentials import Credentials
 from gespoll._errors import AuthenticationError, JobNotFound, ProtocolError, SourceError, TransportError
-from gespoll._jobs import Job, JobRef, JobStatus, status_of_word
+from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import CERTIFICATE_REJECTED
 from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted
 from gespoll._wire import engine_list, engine_status, job_centre, status_v1, status_v2
-from gespoll._wire.listing import Glance, Page, glance
+from gespoll._wire.listing import Glance, Page
 from gespoll._wire.reply import Reply
 
 Session = aiohttp.ClientSession
@@ -36,7 +35,6 @@ Session = aiohttp.ClientSession
 MAX_REPLY_BYTES = 128 * 1024 * 1024
 _PAGE = 100
 _PAGE_SECONDS = 30.0
-_SLICE = 256
 _CHUNK = 256 * 1024
 _SILENCE = 1.0
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
@@ -422,26 +420,37 @@ class EngineSource(_HttpSource):
             bases.rotate(-1)
 
 
-def _everything(job_id: str, status: JobStatus) -> bool:
-    return True
+def _everything(ids: Sequence[str], words: Sequence[str | None]) -> Sequence[int]:
+    return range(len(ids))
 
 
 async def _window(page: Page, wanted: Wanted, read_job: Callable[[Glance], Job]) -> ListWindow:
-    """Read a page in slices, giving control back to the event loop between them."""
+    """Read a page part by part, giving control back to the event loop between them."""
     ids: list[str] = []
     jobs: list[Job] = []
     unread: set[str] = set()
-    entries = glance(page.entries)
-    while part := list(islice(entries, _SLICE)):
-        for found in part:
-            ids.append(found.job_id)
+    skipped = 0
+    newest_at: Literal["start", "end"] | None = None
+    for part in page.parts():
+        newest_at = newest_at or part.newest_at()
+        blank = [] if all(part.words) else [at for at, word in enumerate(part.words) if not word]
+        for found in part.glances(wanted(part.ids, part.words)):
             if found.word is None:
                 unread.add(found.job_id)
-            elif wanted(found.job_id, status_of_word(found.word)):
+            else:
                 jobs.append(read_job(found))
+        unread.update(part.ids[at] for at in blank)
+        ids += part.ids
+        skipped += part.skipped
         await anyio.lowlevel.checkpoint()
-    skipped = len(page.entries) - len(ids)
-    return ListWindow(ids=tuple(ids), jobs=tuple(jobs), total=page.total, unread=frozenset(unread), skipped=skipped)
+    return ListWindow(
+        ids=tuple(ids),
+        jobs=tuple(jobs),
+        total=page.total,
+        unread=frozenset(unread),
+        skipped=skipped,
+        newest_at=newest_at,
+    )
 
 
 async def _pages(window: Callable[[int], Awaitable[ListWindow]]) -> AsyncIterator[Job]:

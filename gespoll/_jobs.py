@@ -50,7 +50,7 @@ def _check_identifier(_: object, attribute: attrs.Attribute[Any], value: object)
         raise ValueError(f"{attribute.name} {value!r} is not an id: pass the text the API answered, unchanged")
 
 
-@attrs.frozen
+@attrs.frozen(weakref_slot=False)
 class JobRef:
     """Which job is meant. Ids are opaque text.
 
@@ -158,7 +158,7 @@ class Job:
     as_of: datetime | None = None
     """The server's clock when it answered (`Date` header; aware, UTC)."""
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
-    """The record as it came, with every field this library does not know."""
+    """The record as it came, with every field this library does not know; empty where only the state was kept."""
 
     @property
     def bad_files(self) -> tuple[ImportFile, ...]:

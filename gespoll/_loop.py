@@ -14,6 +14,7 @@ from functools import partial
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import attrs
 
 from gespoll._cancellation import is_stray
@@ -177,20 +178,25 @@ class Loop:
             sent.done.set()
         if outcome is None and not sent.withdrawn:
             outcome = TransportError(f"no reply came within request_timeout={self._settings.request_timeout:g} s")
-        self._record(request, outcome)
+        await self._record(request, outcome)
 
-    def _record(self, request: Request, outcome: Outcome | None) -> None:
+    async def _record(self, request: Request, outcome: Outcome | None) -> None:
         now = anyio.current_time()
         if outcome is None:
             self._scheduler.abandon(request, now)
         else:
             _logger.debug("%s brought %r", request, outcome)
-            self._scheduler.record(request, outcome, now)
+            await self._take_in(request, outcome, now)
             if isinstance(outcome, SourceError):
                 self._withdraw_unwanted()
         if self._scheduler.fatal is not None:
             self.close(self._scheduler.fatal)
         self._due_changed.set()
+
+    async def _take_in(self, request: Request, outcome: Outcome, now: float) -> None:
+        """Let the scheduler take a reply in, and the event loop run between the slices of a long one."""
+        for _ in self._scheduler.taking_in(request, outcome, now):
+            await anyio.lowlevel.checkpoint()
 
     async def _ask(self, request: Request) -> Outcome:
         try:

@@ -29,8 +29,8 @@ RETRY_AFTER_AT_MOST = 900.0
 """Seconds: a longer Retry-After is shortened to this."""
 
 _AGE_SHARE = 0.02
-_STRETCH_AT_MOST = 2.0
-_LOOK_JITTER = 0.25
+_STRETCH_AT_MOST = 1.25
+_LOOK_JITTER = 0.1
 _RETRY_FIRST = 0.5
 _RETRY_LONGEST = 30.0
 _RETRY_FLOOR = 0.25
@@ -76,7 +76,7 @@ def is_answer(error: SourceError) -> bool:
 def look_delay(interval: float, age: float, rng: random.Random) -> float:
     """Tell how many seconds to wait before the next single look at a job.
 
-    Never less than the interval; it grows with the job's age to twice that at most, because long
+    Never less than the interval; it grows with the job's age to a quarter more at most, because long
     waits between looks cost more latency than they save requests.
 
     Args:

@@ -8,15 +8,18 @@ another service; only `get` must be written.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol, runtime_checkable
 
 import attrs
 
-from gespoll._jobs import Job, JobRef, JobStatus
+from gespoll._jobs import Job, JobRef
 
-Wanted = Callable[[str, JobStatus], bool]
-"""Asked with the id and the bare status of each list entry: is its whole record wanted?"""
+Wanted = Callable[[Sequence[str], Sequence[str | None]], Sequence[int]]
+"""Asked with the ids and the status words of some entries: at which places are whole records wanted?
+
+The words are the server's own, `None` where an entry has none. Asking for many entries at once is cheap.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +36,8 @@ class ListWindow:
     """Ids whose entries were there but had no status."""
     skipped: int = 0
     """Entries without a readable id, which count for the paging all the same."""
+    newest_at: Literal["start", "end"] | None = None
+    """At which end of the whole list its newest entries stand, as far as the times of these entries tell."""
 
 
 @runtime_checkable
@@ -78,7 +83,7 @@ class ListingSource(JobSource, Protocol):
             scope: as `scope` named it.
             offset: how many entries to pass over.
             limit: how many to ask for; the server may return fewer.
-            wanted: asked for each entry with a status; the whole record is decoded only where it says so.
+            wanted: asked for slices of entries; the whole record is decoded only where it says so.
 
         Raises:
             SourceError: when the list could not be read.

@@ -79,7 +79,7 @@ class Watch:
 
     def __repr__(self) -> str:
         state = "left" if self._left else "open" if self._entered else "not entered"
-        jobs = counted(len(self._ledger.open), "job")
+        jobs = counted(self._ledger.open_count, "job")
         return f"<watch, {state}: {jobs} open, {counted(len(self._ledger.changes), 'change')} to take>"
 
     async def __aenter__(self) -> Self:
@@ -171,7 +171,7 @@ class Watch:
     async def _take(self, jobs: Iterator[JobRef | str]) -> bool:
         """Take refs while there is room, many at a time; tell whether those were all."""
         while True:
-            room = _SLICE if self._max_open is None else min(_SLICE, self._max_open - len(self._ledger.open))
+            room = _SLICE if self._max_open is None else min(_SLICE, self._max_open - self._ledger.open_count)
             if not room:
                 return False
             taken: list[JobRef] = []
@@ -219,12 +219,12 @@ class Watch:
 
     async def _room(self) -> bool:
         """Wait until another ref may be pulled; tell whether any is wanted."""
-        while self._max_open is not None and len(self._ledger.open) >= self._max_open and self._ledger.takes_input:
+        while self._max_open is not None and self._ledger.open_count >= self._max_open and self._ledger.takes_input:
             await self._news.wait()
         return self._ledger.takes_input
 
     def _noted(self, error: Exception) -> Exception:
-        pending = [str(ref) for ref in self._ledger.open.values()]
+        pending = [str(ref) for ref in self._ledger.pending()]
         were = "was" if len(pending) == 1 else "were"
         shown = ", ".join(pending[:_NAMED_AT_MOST]) + (", …" if len(pending) > _NAMED_AT_MOST else "")
         named = f": {shown}" if shown else ""

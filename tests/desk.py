@@ -73,13 +73,15 @@ class Desk:
 
     def next(self) -> Request:
         """Let time pass until a request is due, which must happen, and give it."""
-        due = self.scheduler.next_due()
-        assert due < math.inf, "nothing is left to ask"
-        self.now = max(self.now, due)
-        request = self.scheduler.next_request(self.now)
-        assert request is not None
-        self.asked.append(request)
-        return request
+        for _ in range(5):  # what is due may be the end of a round
+            due = self.scheduler.next_due()
+            assert due < math.inf, "nothing is left to ask"
+            self.now = max(self.now, due)
+            request = self.scheduler.next_request(self.now)
+            if request is not None:
+                self.asked.append(request)
+                return request
+        raise AssertionError("what is due is never asked for")
 
     def answer(self, request: Request, outcome: Outcome | None = None) -> None:
         """Hand in what came of a request; by default what the stories tell."""
@@ -104,8 +106,9 @@ class Desk:
         readings = {job_id: self._story(job_id, self.now - self.list_lag) for job_id in self.order(shown)}
         jobs = [reading for reading in readings.values() if isinstance(reading, Job)]
         page = jobs[request.offset : request.offset + min(request.limit, self.max_page)]
-        wanted = [entry for entry in page if self.scheduler.wants(request, entry.ref.job_id, entry.status)]
-        return ListWindow(ids=tuple(entry.ref.job_id for entry in page), jobs=tuple(wanted), total=len(jobs))
+        ids = tuple(entry.ref.job_id for entry in page)
+        wanted = self.scheduler.wants(request, ids, [entry.reported_status for entry in page])
+        return ListWindow(ids=ids, jobs=tuple(page[at] for at in wanted), total=len(jobs))
 
     def run(self, until: float = math.inf, *, step: float = 0.01) -> None:
         """Let time pass: send what is due, answer it, until nothing is left to do."""

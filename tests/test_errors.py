@@ -352,7 +352,9 @@ class TestSourceError:
 
     def test_fields(self) -> None:
         """Everything that the reply told is at hand."""
-        error = Throttled("d", status=429, code="c", request_id="r", retry_after=3.0, pending=iter(refs(2)), limit=0.5)
+        error = Throttled(
+            "d", status=429, code="c", request_id="r", retry_after=3.0, pending=iter(refs(2)), limit=0.5, policy="api"
+        )
         assert vars(error) == {
             "detail": "d",
             "status": 429,
@@ -361,6 +363,7 @@ class TestSourceError:
             "retry_after": 3.0,
             "pending": tuple(refs(2)),
             "limit": 0.5,
+            "policy": "api",
         }
 
     def test_pending_jobs_are_named_by_a_copy(self) -> None:

@@ -179,7 +179,7 @@ class TestHouse:
         [
             ("aiohttp", {"_http"}),
             ("backoff", {"_pacing"}),
-            ("msgspec", {"_wire", "testing"}),
+            ("msgspec", {"_scheduler", "_wire", "testing"}),
             ("json", set()),
             ("time", set()),
         ],

@@ -589,7 +589,7 @@ class TestSubmitters:
 
         def pulled() -> Iterator[str]:
             for job in ids:
-                open_at_pull.append(len(watch._ledger.open))
+                open_at_pull.append(watch._ledger.open_count)
                 yield job
 
         async def pulled_async() -> AsyncIterator[str]:

@@ -129,9 +129,9 @@ def looks_at(ges: FakeGES, job_id: str = "job") -> int:
     return sum(request.job_id == job_id for request in ges.requests)
 
 
-def all_wanted(job_id: str, status: JobStatus) -> bool:
+def all_wanted(ids: Sequence[str], words: Sequence[str | None]) -> Sequence[int]:
     """Want every entry."""
-    return True
+    return range(len(ids))
 
 
 def assert_within_budget(arrivals: Sequence[float], rate: float = 10.0) -> None:
@@ -257,26 +257,26 @@ class TestManagementSource:
 
     @pytest.mark.parametrize("api", APIS)
     async def test_only_wanted_entries_are_decoded(self, api: Api) -> None:
-        """Each entry is asked about with its id and bare status."""
-        asked: dict[str, JobStatus] = {}
+        """Entries are asked about with their ids and the server's words."""
+        asked: dict[str, str | None] = {}
 
-        def wanted(job_id: str, status: JobStatus) -> bool:
-            asked[job_id] = status
-            return job_id == "b"
+        def wanted(ids: Sequence[str], words: Sequence[str | None]) -> Sequence[int]:
+            asked.update(zip(ids, words, strict=True))
+            return [ids.index("b")]
 
         async with FakeGES() as ges, managed(ges, api=api) as source:
             for job_id, word in (("a", "running"), ("b", "waiting"), ("c", "canceled")):
                 ges.add_job(job_id, steps=[(0, word)])
             window = await source.list_window("any", offset=0, limit=10, wanted=wanted)
-        assert asked == {"a": JobStatus.RUNNING, "b": JobStatus.PENDING, "c": JobStatus.CANCELLED}
+        assert asked == {"a": "running", "b": "waiting", "c": "canceled"}
         assert [job.ref.job_id for job in window.jobs] == ["b"]
 
     async def test_entries_without_a_status_are_told_as_unread(self) -> None:
-        """They were there, and nobody is asked whether they are wanted."""
+        """They were there, and are told of even where they are wanted."""
         async with FakeGES() as ges, managed(ges) as source:
             add_imports(ges, 3)
             ges.inject("blank_status")
-            window = await source.list_window("any", offset=0, limit=10, wanted=lambda *_: pytest.fail("asked"))
+            window = await source.list_window("any", offset=0, limit=10, wanted=all_wanted)
         assert (len(window.ids), window.jobs) == (3, ())
         assert window.unread == set(window.ids)
 

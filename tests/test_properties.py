@@ -70,8 +70,7 @@ def left_over(poller: Poller) -> dict[str, int]:
     scheduler = loop._scheduler
     kept = {"requests": loop._under_way, "watches": loop._ledgers, "deadlines": scheduler._deadlines}
     for scope in scheduler._scopes.values():
-        kept |= {"records": scope.records, "queries": scope._queue, "canaries": scope._canaries}
-        kept |= {"without graph": scope._listed_only, "sweep": scope.sweep or ()}
+        kept |= {"jobs": range(scope.kept), "sweep": scope.sweep or (), "windows": scope._under_way}
     return {name: len(things) for name, things in kept.items() if things}
 
 
@@ -116,6 +115,11 @@ def test_the_same_history_gives_the_same_events(workload: list[History], server:
     assert first.arrivals == second.arrivals
 
 
+def open_ids(ledger: Ledger) -> set[str]:
+    """Name the jobs that a watch still waits for."""
+    return {record.ref.job_id for record in ledger.open_records()}
+
+
 class Watching(RuleBasedStateMachine):
     """Add, discard, close, leave and let time pass, in any order, on two watches."""
 
@@ -148,7 +152,7 @@ class Watching(RuleBasedStateMachine):
     def discard(self, watch: int, job_id: str) -> None:
         """Wait for a job no longer."""
         ledger = self.ledgers[watch]
-        if not self.left[watch] and ("", job_id) in ledger.open:
+        if not self.left[watch] and job_id in open_ids(ledger):
             self.desk.scheduler.discard(ledger, ("", job_id), self.desk.now)
             self.dropped[watch].add(job_id)
 
@@ -186,17 +190,17 @@ class Watching(RuleBasedStateMachine):
             ends = Counter(change.ref.job_id for change in ledger.changes if change.is_final)
             readded = self.wanted[watch] - self.dropped[watch]
             assert all(count == 1 for job_id, count in ends.items() if job_id in readded)
-            open_ids = {job_id for _, job_id in ledger.open}
-            assert not open_ids & self.dropped[watch]
-            assert self.left[watch] or open_ids | set(ends) >= readded
+            assert not open_ids(ledger) & self.dropped[watch]
+            assert len(open_ids(ledger)) == ledger.open_count or self.left[watch]
+            assert self.left[watch] or open_ids(ledger) | set(ends) >= readded
 
     @invariant()
     def nothing_is_kept_for_nobody(self) -> None:
         """Every record has a watcher that still has it open."""
         for scope in self.desk.scheduler._scopes.values():
             for record in scope.records.values():
-                assert record.watchers
-                assert all(("", record.ref.job_id) in ledger.open for ledger in record.watchers)
+                assert record.waiting()
+                assert all(record.ref.job_id in open_ids(ledger) for ledger, _ in record.waiting())
 
     def teardown(self) -> None:
         """In the end everything ends, and nothing is kept."""
@@ -205,10 +209,10 @@ class Watching(RuleBasedStateMachine):
         self.let_time_pass(0.0)
         self.desk.run()
         for watch, ledger in enumerate(self.ledgers):
-            assert self.left[watch] or not ledger.open
+            assert self.left[watch] or not ledger.open_count
             self.desk.scheduler.leave(ledger)
         assert not self.desk.scheduler._deadlines
-        assert not [scope for scope in self.desk.scheduler._scopes.values() if scope.records or scope._queue]
+        assert not [scope for scope in self.desk.scheduler._scopes.values() if scope.kept]
 
 
 TestWatching = Watching.TestCase

@@ -18,10 +18,16 @@ def page(sweep: Sweep, ids: list[str], *, most: int = 1000, counted: bool = True
     return ListWindow(ids=tuple(shown), jobs=(), total=len(ids) if counted else None)
 
 
+def read(sweep: Sweep, window: ListWindow) -> None:
+    """Let a sweep take a page in."""
+    sweep.see(window.ids, window.unread)
+    sweep.end_page(window)
+
+
 def run(sweep: Sweep, ids: list[str], *, most: int = 1000, counted: bool = True) -> int:
     """Serve pages until the sweep is over; gives how many."""
     while not sweep.is_over:
-        sweep.read(page(sweep, ids, most=most, counted=counted))
+        read(sweep, page(sweep, ids, most=most, counted=counted))
     return sweep.pages
 
 
@@ -73,16 +79,16 @@ def test_a_count_that_is_too_high_keeps_nothing_from_ending(counted: bool) -> No
     sweep = sweep_for("x", limit=10)
     while not sweep.is_over:
         window = page(sweep, ids)
-        sweep.read(ListWindow(ids=window.ids, jobs=(), total=33 if counted else None))
+        read(sweep, ListWindow(ids=window.ids, jobs=(), total=33 if counted else None))
     assert sweep.is_complete
 
 
 def test_entries_that_cannot_be_read_count_for_the_paging() -> None:
     """A page with unreadable entries is no short page."""
     sweep = sweep_for("x", limit=10)
-    sweep.read(ListWindow(ids=tuple("abcdefg"), jobs=(), total=17, skipped=3))
+    read(sweep, ListWindow(ids=tuple("abcdefg"), jobs=(), total=17, skipped=3))
     assert sweep.offset == 9
-    sweep.read(ListWindow(ids=tuple("ghijklmn"), jobs=(), total=17))
+    read(sweep, ListWindow(ids=tuple("ghijklmn"), jobs=(), total=17))
     assert sweep.is_complete
 
 
@@ -91,7 +97,7 @@ def test_a_server_that_ignores_the_offset_ends_it_and_proves_no_absence() -> Non
     for total in (500, None):
         sweep = sweep_for("x", limit=100)
         while not sweep.is_over:
-            sweep.read(ListWindow(ids=tuple(str(number) for number in range(100)), jobs=(), total=total))
+            read(sweep, ListWindow(ids=tuple(str(number) for number in range(100)), jobs=(), total=total))
         assert sweep.pages == 2
         assert not sweep.is_complete
 
@@ -103,7 +109,7 @@ def test_a_shuffled_list_proves_no_absence() -> None:
     sweep = sweep_for("x", limit=10)
     while not sweep.is_over:
         rng.shuffle(ids)
-        sweep.read(page(sweep, ids))
+        read(sweep, page(sweep, ids))
     assert not sweep.is_complete
 
 
@@ -113,14 +119,14 @@ def test_a_count_that_is_smaller_than_what_was_seen_is_not_believed() -> None:
     sweep = sweep_for("29", limit=10)
     while not sweep.is_over:
         window = page(sweep, ids)
-        sweep.read(ListWindow(ids=window.ids, jobs=(), total=5))
+        read(sweep, ListWindow(ids=window.ids, jobs=(), total=5))
     assert "29" not in sweep.missing
 
 
 def test_an_entry_without_a_status_is_not_found() -> None:
     """The job is there, and how it stands must be asked."""
     sweep = sweep_for("a")
-    sweep.read(ListWindow(ids=("a",), jobs=(), total=1, unread=frozenset("a")))
+    read(sweep, ListWindow(ids=("a",), jobs=(), total=1, unread=frozenset("a")))
     assert sweep.missing == {"a"}
 
 

@@ -1,7 +1,8 @@
-"""The sans-I/O core. Its floors: settings, requests, doubt, ledger, sweep; record; observation; core."""
+"""The sans-I/O core. Its floors: settings, doubt, sweep, record; ledger, requests, line, singles; observation; core."""
 
 from gespoll._scheduler._core import Outcome, Scheduler
-from gespoll._scheduler._ledger import Key, Ledger, OnFailure, outcome_of
+from gespoll._scheduler._ledger import Ledger, OnFailure, outcome_of
+from gespoll._scheduler._record import Key
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._settings import Knobs, Settings, check_max_open, check_timeout
 

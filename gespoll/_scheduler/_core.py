@@ -11,7 +11,7 @@ import heapq
 import logging
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
@@ -22,11 +22,11 @@ from gespoll._errors import (
     SourceError,
     Throttled,
 )
-from gespoll._jobs import Job, JobRef, JobStatus
+from gespoll._jobs import Job, JobRef, JobStatus, status_of_word
 from gespoll._pacing import Hit, Outage, RequestBudget, hit_of, is_answer
-from gespoll._scheduler._ledger import Expiry, Key, Ledger
-from gespoll._scheduler._observation import FRONT, Scope
-from gespoll._scheduler._record import MISSES_AT_LEAST, Absence, Record, merged
+from gespoll._scheduler._ledger import Expiry, Ledger
+from gespoll._scheduler._observation import Scope
+from gespoll._scheduler._record import MISSES_AT_LEAST, Absence, Key, Profile, Record, merged, profile_of
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._settings import Settings
 from gespoll._scheduler._sweep import Sweep
@@ -40,6 +40,7 @@ LAST_LOOK_AT_MOST = 30.0
 """Seconds that a last look may take after a deadline, at most."""
 FIRST_PATIENCE = 60.0
 """Seconds after which a service that never answered is given up."""
+_PROFILES_KEPT = 10_000
 
 
 @attrs.frozen(order=True)
@@ -47,7 +48,7 @@ class _Deadline:
     at: float
     number: int
     ledger: Ledger = attrs.field(order=False)
-    keys: tuple[Key, ...] | None = attrs.field(order=False)
+    records: tuple[Record[Ledger], ...] | None = attrs.field(order=False)
     timeout: float = attrs.field(order=False)
     last_look: Expiry | None = attrs.field(order=False, default=None)
 
@@ -66,6 +67,9 @@ class Scheduler:
         self._stale = 0
         self._unknown_words: set[str] = set()
         self._suspects: set[Window] = set()
+        self._profiles: dict[Profile, Profile] = {}
+        self._expiring: dict[Ledger, None] = {}
+        self._last_readings: dict[Key, Job] = {}
         self.fatal: Exception | None = None
 
     # Watches
@@ -87,52 +91,56 @@ class Scheduler:
     def join(self, ledger: Ledger, refs: Iterable[JobRef], now: float) -> None:
         """Hand jobs to a watch; a job that another watch follows is told as it stands."""
         keyed = [(self.key(ref), ref) for ref in refs]
-        joined = [key for key, ref in keyed if ledger.take(key, ref)]
-        for key in joined:
-            self._join(ledger, key, now)
+        joined = [record for key, ref in keyed if (record := self._join(ledger, key, ref, now)) is not None]
         if joined and ledger.job_timeout is not None:
             self._set_deadline(now + ledger.job_timeout, ledger, tuple(joined), ledger.job_timeout)
 
-    def _join(self, ledger: Ledger, key: Key, now: float) -> None:
+    def _join(self, ledger: Ledger, key: Key, ref: JobRef, now: float) -> Record[Ledger] | None:
+        """Hand one job to a watch; gives its record if the watch did not have it."""
+        if ledger.has_ended(key):
+            ledger.take_ended(key)
+            return None
         scope = self._scope(key[0])
-        record = scope.records.get(key[1])
-        ref = ledger.open[key]
+        record: Record[Ledger] | None = scope.records.get(key[1])
         if record is None:
-            record = Record(ref=ref, scope=key[0], graph=ref.graph, added_at=now, watchers={ledger: None})
+            record = Record(ref, scope.name, now)
+            ledger.take(record, ref)
             scope.add(record, now)
             if scope.refusal is not None:
                 self._end_listed_only(scope, scope.refusal, now)
-            return
-        record.watchers[ledger] = None
+            return record
+        if not ledger.take(record, ref):
+            return None
         if record.graph is None and ref.graph is not None:
             scope.locate(record, ref.graph)
         if record.job is not None:
-            ledger.tell(key, record.job, now)
+            ledger.tell(record, None, record.job, now)
+        return record
 
     def discard(self, ledger: Ledger, key: Key, now: float) -> bool:
         """Let a watch forget a job; tell whether nobody waits for it now."""
-        if key not in ledger.open:
+        scope = self._scopes.get(key[0])
+        record = None if scope is None else scope.records.get(key[1])
+        if record is None or record.ref_for(ledger) is None:
             return False
-        ledger.drop(key)
+        ledger.drop(record)
         self._give_up_spent([ledger], now)
-        return self._detach(ledger, key)
+        return self._let_go(record)
 
-    def leave(self, ledger: Ledger) -> list[Key]:
-        """Let a watch go; gives the jobs that nobody waits for now."""
+    def leave(self, ledger: Ledger) -> None:
+        """Let a watch go, and the jobs that nobody else waits for."""
         ledger.takes_input = False
         self._drop_deadlines(ledger)
-        return [key for key in list(ledger.open) if self._detach(ledger, key)]
+        self._expiring.pop(ledger, None)
+        for record in list(ledger.open_records()):
+            record.detach(ledger)
+            self._let_go(record)
 
-    def _detach(self, ledger: Ledger, key: Key) -> bool:
-        scope = self._scopes.get(key[0])
-        record = scope.records.get(key[1]) if scope is not None else None
-        if scope is None or record is None:
-            return True
-        record.watchers.pop(ledger, None)
-        if record.watchers:
-            return False
-        scope.remove(record)
-        return True
+    def _let_go(self, record: Record[Ledger]) -> bool:
+        """Forget a job if nobody waits for it any more; tell whether that is so."""
+        if record.has_ended:
+            self._scopes[record.scope].remove(record)
+        return record.has_ended
 
     def is_wanted(self, request: Request) -> bool:
         """Whether anybody still waits for what a request under way will tell."""
@@ -150,7 +158,8 @@ class Scheduler:
         """Give a request that may leave now, and count it as sent; `None` when there is none."""
         if self._budget.ready_at > now:
             return None
-        for scope in sorted(self._scopes.values(), key=Scope.next_due):
+        scopes = self._scopes.values()
+        for scope in scopes if len(scopes) == 1 else sorted(scopes, key=Scope.next_due):
             request = scope.next_request(now)
             if request is not None:
                 self._budget.spend(now)
@@ -161,13 +170,23 @@ class Scheduler:
         """Tell which job a single query is about, in the graph where it can be found."""
         return JobRef(request.job_id, request.graph)
 
-    def wants(self, request: Window, job_id: str, status: JobStatus) -> bool:
-        """Tell whether the whole record of a list entry is wanted, which has this status."""
+    def wants(self, request: Window, ids: Sequence[str], words: Sequence[str | None]) -> list[int]:
+        """Tell which list entries are wanted whole, of some with these ids and status words."""
         scope = self._scopes[request.scope]
-        if not status.is_terminal and scope.contradicts(job_id, request.sent_at):
-            self._suspects.add(request)
-        record = scope.records.get(job_id)
-        return record is not None and (status.is_terminal or record.moves_to(status) or record.graph is None)
+        find = scope.records.get
+        everything = bool(self._expiring)
+        wanted = []
+        for at, (job_id, word) in enumerate(zip(ids, words, strict=True)):
+            record = find(job_id)
+            if record is None:
+                if scope.ended_by_queries and word and self._contradicts(scope, request, job_id, word):
+                    self._suspects.add(request)
+            elif word and (everything or record.profile is None or record.profile.word != word or record.care):
+                wanted.append(at)
+        return wanted
+
+    def _contradicts(self, scope: Scope, request: Window, job_id: str, word: str) -> bool:
+        return scope.contradicts(job_id, request.sent_at) and not status_of_word(word).is_terminal
 
     def abandon(self, request: Request, now: float) -> None:
         """Take back a request that was cancelled before it brought anything."""
@@ -176,7 +195,12 @@ class Scheduler:
         self._scopes[request.scope].again(request, now)
 
     def record(self, request: Request, outcome: Outcome, now: float) -> None:
-        """Take in what came of a request.
+        """Take in what came of a request, all at once; see `taking_in`."""
+        for _ in self.taking_in(request, outcome, now):
+            pass
+
+    def taking_in(self, request: Request, outcome: Outcome, now: float) -> Iterator[None]:
+        """Take in what came of a request; a long list in slices, between which anything else may happen.
 
         Args:
             request: as `next_request` gave it.
@@ -190,86 +214,85 @@ class Scheduler:
             scope.again(request, now)
         elif isinstance(outcome, SourceError):
             self._failed(scope, request, outcome, now)
-        elif isinstance(request, Window):
-            self._answered(scope)
-            self._read_window(scope, request, outcome, now)
         else:
-            self._answered(scope)
-            self._read_single(scope, request, outcome, now)
-
-    def _answered(self, scope: Scope) -> None:
-        scope.answered()
-        self._budget.answered()
+            self._budget.answered()
+            scope.answered(request)
+            if isinstance(request, Window):
+                yield from self._read_window(scope, request, outcome, now)
+            else:
+                self._read_single(scope, request, outcome, now)
 
     # Readings
 
     def _read_single(self, scope: Scope, request: Get, outcome: object, now: float) -> None:
-        record = scope.records.get(request.job_id)
+        record = scope.returned(request)
         if record is None:
             return
         if isinstance(outcome, JobNotFound):
             self._missed(scope, record, request, outcome, now)
         elif isinstance(outcome, Job):
-            record.retries = None
+            if record.care is not None:
+                record.care.retries = None
             was_candidate = record.candidate is not None
             if request.graph is not None and outcome.related_graph is not None:
-                scope.graph_ids[outcome.related_graph] = request.graph
-            self._observe(scope, record, merged(outcome, record.candidate or record.job), now, listed=False)
-            if record.ended:
+                scope.learn_graph(outcome.related_graph, request.graph)
+            reading = outcome if outcome.name is not None else merged(outcome, record.candidate or record.job)
+            self._observe(scope, record, reading, now, listed=False)
+            if record.has_ended:
                 scope.ended_by_query(request.job_id, now)
             else:
                 self._plan_next(scope, record, now, confirming=was_candidate)
         self._looked([record], request.sent_at, now)
 
-    def _plan_next(self, scope: Scope, record: Record, now: float, *, confirming: bool) -> None:
+    def _plan_next(self, scope: Scope, record: Record[Ledger], now: float, *, confirming: bool) -> None:
         if record.candidate is None:
             scope.queried(record, now)
         elif confirming:
             scope.query_again(record, now)
         else:
-            record.in_flight = False
-            scope.query(record, FRONT)
+            scope.query_first(record)
 
-    def _read_window(self, scope: Scope, request: Window, outcome: object, now: float) -> None:
+    def _read_window(self, scope: Scope, request: Window, outcome: object, now: float) -> Iterator[None]:
         if not isinstance(outcome, ListWindow):
             return
         jobs = {job.ref.job_id: job for job in outcome.jobs}
-        shown = [record for job_id in outcome.ids if (record := scope.records.get(job_id)) is not None]
-        sweep = scope.read(request, outcome, now)
-        for record in shown:
-            self._read_entry(scope, record, jobs.get(record.ref.job_id), now)
-        looked_at = [record for record in shown if record.ref.job_id not in outcome.unread]
-        self._looked(looked_at, request.sent_at, now)
+        for places in scope.read(request, outcome, now):
+            for _, record in places:
+                if record.care is not None or record.ref.job_id in jobs:
+                    self._read_entry(scope, record, jobs.get(record.ref.job_id), now)
+            if self._expiring:
+                self._looked([record for _, record in places], request.sent_at, now)
+            yield
+        sweep = scope.end_of_window(request, outcome, now)
         if sweep is not None:
             self._end_sweep(scope, sweep, now)
         if request in self._suspects:
             self._suspects.discard(request)
             scope.distrust(now)
 
-    def _read_entry(self, scope: Scope, record: Record, job: Job | None, now: float) -> None:
-        if record.ended:
+    def _read_entry(self, scope: Scope, record: Record[Ledger], job: Job | None, now: float) -> None:
+        if record.has_ended:
             return
-        record.seen()
         if job is None:
-            scope.shown(record, now)
+            record.was_seen()
             return
         if record.graph is None and job.related_graph in scope.graph_ids:
             scope.locate(record, scope.graph_ids[job.related_graph])
         was_candidate = record.candidate is not None
         self._observe(scope, record, attrs.evolve(job, ref=record.ref), now, listed=True)
-        if record.candidate is None:
-            scope.shown(record, now)
-        elif not was_candidate and not record.in_flight:
-            scope.query(record, FRONT)
+        if record.candidate is not None and not was_candidate:
+            scope.query_first(record)
 
-    def _observe(self, scope: Scope, record: Record, job: Job, now: float, *, listed: bool) -> None:
+    def _observe(self, scope: Scope, record: Record[Ledger], job: Job, now: float, *, listed: bool) -> None:
         """Take a reading in: tell it, keep it for confirmation, or pass it over."""
-        record.seen()
+        record.was_seen()
         if not record.moves_to(job.status):
+            if self._expiring:
+                self._last_readings[record.key] = job
             return
         confirmed = record.candidate is not None and (not listed or record.graph is None)
         if job.status.is_terminal and not confirmed and self._needs_query(job, listed=listed):
-            record.candidate = job
+            record.cared().candidate = job
             return
         self._tell(scope, record, job, now)
 
@@ -280,94 +303,119 @@ class Scheduler:
         explains = self._source.explains_failures and listed
         return explains and job.status is JobStatus.FAILED and job.fail_reason is None
 
-    def _tell(self, scope: Scope, record: Record, job: Job, now: float) -> None:
+    def _tell(self, scope: Scope, record: Record[Ledger], job: Job, now: float) -> None:
         if job.status is JobStatus.UNKNOWN and job.reported_status not in self._unknown_words:
             self._unknown_words.add(job.reported_status)
             _logger.warning(
                 "job %s has status %r, which no API document names; it is waited on", record.ref, job.reported_status
             )
-        record.move(job)
+        previous = None if record.profile is None else record.profile.status
+        record.move(self._shared(profile_of(job)))
+        watching = record.waiting()
+        for ledger, _ in watching:
+            ledger.tell(record, previous, job, now)
         if job.status.is_terminal:
-            scope.remove(record)
-        for ledger in record.watchers:
-            ledger.tell((record.scope, record.ref.job_id), job, now)
-        self._give_up_spent(record.watchers, now)
+            self._forget(scope, record)
+        self._give_up_spent([ledger for ledger, _ in watching], now)
 
-    def _end(self, scope: Scope, record: Record, error: Exception, now: float) -> None:
+    def _shared(self, profile: Profile) -> Profile:
+        """Give the one profile that all jobs share which agree in it."""
+        if len(self._profiles) > _PROFILES_KEPT:
+            self._profiles.clear()
+        return self._profiles.setdefault(profile, profile)
+
+    def _forget(self, scope: Scope, record: Record[Ledger]) -> None:
+        record.watchers = None
         scope.remove(record)
-        for ledger in record.watchers:
-            ledger.tell_error((record.scope, record.ref.job_id), error, now)
-        self._give_up_spent(record.watchers, now)
+        self._last_readings.pop(record.key, None)
 
-    def _looked(self, records: Iterable[Record], sent_at: float, now: float) -> None:
-        watchers: dict[Ledger, None] = {}
-        for record in records:
-            watchers |= record.watchers
-            for ledger in record.watchers:
-                ledger.looked((record.scope, record.ref.job_id), sent_at)
-        self._give_up_spent(watchers, now)
+    def _end(self, scope: Scope, record: Record[Ledger], error: Exception, now: float) -> None:
+        watching = record.waiting()
+        for ledger, _ in watching:
+            ledger.tell_error(record, self._last_job(record), error, now)
+        self._forget(scope, record)
+        self._give_up_spent([ledger for ledger, _ in watching], now)
+
+    def _last_job(self, record: Record[Ledger]) -> Job | None:
+        return self._last_readings.get(record.key) or record.job
+
+    def _looked(self, records: Iterable[Record[Ledger]], sent_at: float, now: float) -> None:
+        for ledger in list(self._expiring):
+            for record in records:
+                ledger.looked(record, sent_at)
+        self._give_up_spent(list(self._expiring), now)
 
     def _give_up_spent(self, ledgers: Iterable[Ledger], now: float) -> None:
         """Stop looking for watches whose last looks have all been taken."""
         for ledger in [ledger for ledger in ledgers if ledger.has_spent]:
-            for key in ledger.give_up_spent(now, self._failure_of(ledger)):
-                self._detach(ledger, key)
+            for expiry in ledger.take_spent():
+                self._give_up_expired(ledger, expiry, now)
+
+    def _give_up_expired(self, ledger: Ledger, expiry: Expiry, now: float) -> None:
+        """End what the last looks after a deadline left open, all in one error."""
+        error, left = ledger.timeout_of(expiry, self._failure_of(ledger))
+        for record in left:
+            ledger.tell_error(record, self._last_job(record), error, now)
+            self._let_go(record)
+        if not ledger.is_expiring:
+            self._expiring.pop(ledger, None)
+        if not self._expiring:
+            self._last_readings.clear()
 
     def _failure_of(self, ledger: Ledger) -> Exception | None:
         """Tell what kept the first job of a watch that was not seen from being seen."""
-        records = (self._scopes[scope].records.get(job_id) for scope, job_id in ledger.open)
-        return next((record.failure for record in records if record is not None and record.failure), None)
+        return next((record.failure for record in ledger.open_records() if record.failure is not None), None)
 
     # Absence
 
-    def _missed(self, scope: Scope, record: Record, request: Get, error: JobNotFound, now: float) -> None:
-        record.retries = None
-        record.failure = error
-        if record.candidate is not None:
-            self._denied(scope, record, record.candidate, now)
+    def _missed(self, scope: Scope, record: Record[Ledger], request: Get, error: JobNotFound, now: float) -> None:
+        care = record.cared()
+        care.retries = None
+        care.failure = error
+        if care.candidate is not None:
+            self._denied(scope, record, care.candidate, now)
             return
         if record.ref.graph is None and scope.has_list and scope.refusal is None:
             scope.locate(record, None)
             scope.queried(record, now)
             return
-        absence = record.absence = record.absence or Absence(since=now)
+        absence = care.absence = care.absence or Absence(since=now)
         absence.misses += 1
         absence.graph_missing = error.graph_missing
         waited = request.sent_at - absence.since
         if absence.misses >= MISSES_AT_LEAST and waited >= self._settings.not_found_grace:
             self._end_absent(scope, record, absence, now)
         elif error.graph_missing and scope.has_list and scope.refusal is None:
-            record.in_flight = False
             scope.locate(record, None)
-            scope.query(record, now)
+            scope.query_at(record, now)
         else:
             scope.query_again(record, now)
 
-    def _denied(self, scope: Scope, record: Record, candidate: Job, now: float) -> None:
+    def _denied(self, scope: Scope, record: Record[Ledger], candidate: Job, now: float) -> None:
         """Take an end that the list told, and single queries deny again and again, as the list told it."""
-        record.denials += 1
-        if record.denials >= MISSES_AT_LEAST:
+        care = record.cared()
+        care.denials += 1
+        if care.denials >= MISSES_AT_LEAST:
             self._tell(scope, record, candidate, now)
         else:
             scope.query_again(record, now)
 
-    def _end_absent(self, scope: Scope, record: Record, absence: Absence, now: float) -> None:
-        kind = JobNotFound if record.job is None else JobVanished
+    def _end_absent(self, scope: Scope, record: Record[Ledger], absence: Absence, now: float) -> None:
+        kind = JobNotFound if record.profile is None else JobVanished
         waited = now - absence.since
         error = kind(record.ref, record.job, waited=waited, graph_missing=absence.graph_missing)
         self._end(scope, record, error, now)
 
     def _end_sweep(self, scope: Scope, sweep: Sweep, now: float) -> None:
         if sweep.is_complete:
-            for job_id in sorted(sweep.missing):
-                record = scope.records[job_id]
-                if record.graph is None:
-                    self._lacked(scope, record, sweep, now)
-        scope.end_round(sweep, self._budget.rate, now)
+            for job_id in sorted(scope.listed_only & sweep.missing):
+                self._lacked(scope, scope.records[job_id], sweep, now)
+        scope.end_sweep(sweep, now)
 
-    def _lacked(self, scope: Scope, record: Record, sweep: Sweep, now: float) -> None:
+    def _lacked(self, scope: Scope, record: Record[Ledger], sweep: Sweep, now: float) -> None:
         """Note that a complete sweep lacked a job that only the list can show."""
-        absence = record.absence = record.absence or Absence(since=now)
+        care = record.cared()
+        absence = care.absence = care.absence or Absence(since=now)
         absence.sweeps += 1
         if absence.sweeps > 1 and sweep.started_at - absence.since >= self._settings.not_found_grace:
             self._end_absent(scope, record, absence, now)
@@ -376,10 +424,10 @@ class Scheduler:
 
     def _failed(self, scope: Scope, request: Request, error: SourceError, now: float) -> None:
         if isinstance(error, Throttled):
-            self._budget.throttled(error, request.sent_at, now)
+            self._throttled(scope, request, error, now)
         hit = hit_of(error, listing=isinstance(request, Window))
         if is_answer(error):
-            scope.answered()
+            scope.answered(request)
         elif hit is Hit.DELAY and scope.outage.failed(error, request.sent_at, now):
             alone = isinstance(request, Window) and scope.can_query
             hit = Hit.DELAY if alone else Hit.SCOPE
@@ -392,6 +440,11 @@ class Scheduler:
             self._list_failed(scope, request, error, hit, now)
         else:
             self._query_failed(scope, request, error, hit, now)
+
+    def _throttled(self, scope: Scope, request: Request, error: Throttled, now: float) -> None:
+        """Slow down what the limit is for: one kind of request, or all where the server does not say."""
+        pace = scope.list_pace if isinstance(request, Window) else scope.query_pace
+        (pace if error.policy == "api" else self._budget).throttled(error, request.sent_at, now)
 
     def _list_failed(self, scope: Scope, request: Window, error: SourceError, hit: Hit, now: float) -> None:
         self._suspects.discard(request)
@@ -416,15 +469,15 @@ class Scheduler:
     def _query_failed(self, scope: Scope, request: Get, error: SourceError, hit: Hit, now: float) -> None:
         if hit is Hit.DELAY:
             scope.failed(error, request.sent_at, now)
-        record = scope.records.get(request.job_id)
+        record = scope.returned(request)
         if record is None:
             return
-        record.failure = error
+        record.cared().failure = error
         if hit is Hit.DELAY:
             scope.query_failed(record, now)
         elif record.candidate is not None and record.candidate.status is not JobStatus.SUCCESS:
             self._tell(scope, record, record.candidate, now)
-        elif record.listed and record.candidate is None:
+        elif record.place is not None and record.candidate is None:
             scope.queried(record, now)
         else:
             self._end(scope, record, error, now)
@@ -436,17 +489,18 @@ class Scheduler:
         self._give_up_scopes(list(self._scopes.values()), error, now)
 
     def _give_up_scopes(self, scopes: list[Scope], error: Exception, now: float) -> None:
-        hit: dict[Ledger, list[Key]] = {}
-        for scope in scopes:
-            for record in list(scope.records.values()):
-                scope.remove(record)
-                for ledger in record.watchers:
-                    hit.setdefault(ledger, []).append((record.scope, record.ref.job_id))
-        for ledger, keys in hit.items():
-            refs = [ledger.open[key] for key in keys if key in ledger.open]
+        hit: dict[Ledger, list[Record[Ledger]]] = {}
+        records: list[Record[Ledger]] = [record for scope in scopes for record in scope.records.values()]
+        for record in records:
+            for ledger, _ in record.waiting():
+                hit.setdefault(ledger, []).append(record)
+        for ledger, left in hit.items():
+            refs = [ref for record in left if (ref := record.ref_for(ledger)) is not None]
             named = error.with_pending(refs) if isinstance(error, SourceError) else error
-            for key in keys:
-                ledger.tell_error(key, named, now)
+            for record in left:
+                ledger.tell_error(record, self._last_job(record), named, now)
+        for record in records:
+            self._forget(self._scopes[record.scope], record)
 
     # Deadlines
 
@@ -465,23 +519,23 @@ class Scheduler:
             if deadline.last_look is None:
                 self._expire(deadline, now)
             else:
-                failure = self._failure_of(deadline.ledger)
-                for key in deadline.ledger.give_up(deadline.last_look, now, failure):
-                    self._detach(deadline.ledger, key)
+                self._give_up_expired(deadline.ledger, deadline.last_look, now)
 
     def _expire(self, deadline: _Deadline, now: float) -> None:
         ledger = deadline.ledger
-        if deadline.keys is None:
+        if deadline.records is None:
             ledger.cut_input(deadline.timeout)
-        expiry = ledger.expire(deadline.keys or tuple(ledger.open), deadline.timeout, now)
+        records = ledger.open_records() if deadline.records is None else deadline.records
+        expiry = ledger.expire(records, deadline.timeout, now)
         if expiry is None:
             return
+        self._expiring[ledger] = None
         patience = min(self._settings.request_timeout, LAST_LOOK_AT_MOST)
         self._set_deadline(now + patience, ledger, None, deadline.timeout, expiry)
         for name, scope in self._scopes.items():
-            records = [scope.records[job_id] for at, job_id in expiry.keys if at == name]
-            if records:
-                scope.look_now(records, now)
+            left = [record for record in expiry.records if record.scope == name]
+            if left:
+                scope.look_now(left, now)
 
     def _drop_deadlines(self, ledger: Ledger) -> None:
         """Forget the deadlines of a watch that is left, many at a time, so that each costs little."""
@@ -493,11 +547,16 @@ class Scheduler:
             self._stale = 0
 
     def _set_deadline(
-        self, at: float, ledger: Ledger, keys: tuple[Key, ...] | None, timeout: float, expiry: Expiry | None = None
+        self,
+        at: float,
+        ledger: Ledger,
+        records: tuple[Record[Ledger], ...] | None,
+        timeout: float,
+        expiry: Expiry | None = None,
     ) -> None:
         self._numbers += 1
         ledger.deadlines += 1
-        heapq.heappush(self._deadlines, _Deadline(at, self._numbers, ledger, keys, timeout, expiry))
+        heapq.heappush(self._deadlines, _Deadline(at, self._numbers, ledger, records, timeout, expiry))
 
     def _scope(self, name: str) -> Scope:
         if name not in self._scopes:
@@ -507,5 +566,7 @@ class Scheduler:
                 interval=self._settings.interval,
                 outage=Outage(self._settings.outage_timeout, FIRST_PATIENCE),
                 rng=self._rng,
+                query_pace=RequestBudget(self._settings.max_per_second),
+                list_pace=RequestBudget(self._settings.max_per_second),
             )
         return self._scopes[name]

@@ -1,23 +1,23 @@
-"""One watch: the refs it was handed, what it has been told, how it ends.
+"""One watch: the jobs it was handed, what it has been told, how it ends.
 
-Rule: every ref ends in exactly one final change, and changes are numbered in the order in which
+Rule: every job ends in exactly one final change, and changes are numbered in the order in which
 they are told. The ledger is the only place that knows how a watch as a whole ends.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import attrs
 
 from gespoll._errors import JobError, JobsFailed, WaitTimeout, distinct_errors, error_of
 from gespoll._jobs import Job, JobRef, JobStatus, StateChange
+from gespoll._scheduler._record import Key, Record
 
 OnFailure = Literal["end", "first", "never"]
-Key = tuple[str, str]
-"""Scope and job id: what makes two refs the same job."""
+_SPARE = 64
 
 
 @attrs.define(eq=False)
@@ -26,7 +26,7 @@ class Expiry:
 
     since: float
     timeout: float
-    keys: list[Key]
+    records: list[Record[Ledger]]
     left: int
     """How many of them have neither ended nor been looked at since."""
 
@@ -40,7 +40,8 @@ class Ledger:
     """Whether the ends of all refs are kept, for an error or an answer that holds them."""
     timeout: float | None = None
     job_timeout: float | None = None
-    open: dict[Key, JobRef] = attrs.field(factory=dict)
+    open_count: int = 0
+    """How many of its jobs have not ended."""
     changes: deque[StateChange] = attrs.field(factory=deque)
     """Changes told and not yet taken by the consumer."""
     takes_input: bool = True
@@ -53,11 +54,10 @@ class Ledger:
     """Set when the time was over before the input was."""
     deadlines: int = 0
     """How many deadlines of it are still to pass."""
-    _expiring: dict[Key, Expiry] = attrs.field(factory=dict)
-    _spent: list[Expiry] = attrs.field(factory=list)
-    _last: dict[Key, Job] = attrs.field(factory=dict)
+    _handed: list[Record[Ledger] | Key] = attrs.field(factory=list)
     _ended: dict[Key, Job | Exception | None] = attrs.field(factory=dict)
-    _order: list[Key] = attrs.field(factory=list)
+    _expiring: dict[Record[Ledger], Expiry] = attrs.field(factory=dict)
+    _spent: list[Expiry] = attrs.field(factory=list)
     _sequence: int = 0
     _failed: bool = False
 
@@ -67,49 +67,91 @@ class Ledger:
         return bool(self._spent)
 
     @property
+    def is_expiring(self) -> bool:
+        """Whether any of its jobs gets a last look."""
+        return bool(self._expiring)
+
+    @property
     def is_over(self) -> bool:
         """Whether no further change can come."""
-        return self.stopped_by is not None or (not self.takes_input and not self.open)
+        return self.stopped_by is not None or (not self.takes_input and not self.open_count)
 
-    def take(self, key: Key, ref: JobRef) -> bool:
-        """Take a ref in; tell whether it is a new one."""
+    # Which jobs
+
+    def has_ended(self, key: Key) -> bool:
+        """Whether a job that it was handed has ended; handed in again, it does not end again."""
+        return key in self._ended
+
+    def take_ended(self, key: Key) -> None:
+        """Take in once more a job that has ended."""
         if self.keeps_results:
-            self._order.append(key)
-        if key in self.open or key in self._ended:
-            return False
-        self.open[key] = ref
-        return True
+            self._handed.append(key)
 
-    def drop(self, key: Key) -> None:
-        """Forget an open ref: it gets no further change and no result."""
-        del self.open[key]
-        self._last.pop(key, None)
-        self._settle(key)
+    def take(self, record: Record[Ledger], ref: JobRef) -> bool:
+        """Take a job in; tell whether it is a new one."""
+        is_new = record.ref_for(self) is None
+        if is_new:
+            record.attach(self, ref)
+            self.open_count += 1
+        if is_new or self.keeps_results:
+            self._handed.append(record)
+        return is_new
 
-    def tell(self, key: Key, job: Job, now: float) -> None:
+    def open_records(self) -> Iterator[Record[Ledger]]:
+        """Go through the jobs that have not ended, in the order in which they were handed in."""
+        for record in dict.fromkeys(self._handed):
+            if isinstance(record, Record) and record.ref_for(self) is not None:
+                yield record
+
+    def pending(self) -> list[JobRef]:
+        """List the refs whose jobs have not ended, in the order in which they were handed in."""
+        return [ref for record in self.open_records() if (ref := record.ref_for(self)) is not None]
+
+    def drop(self, record: Record[Ledger]) -> None:
+        """Forget an open job: it gets no further change and no result."""
+        self._let_go(record)
+
+    def _let_go(self, record: Record[Ledger]) -> None:
+        record.detach(self)
+        self.open_count -= 1
+        self._settle(record)
+        if not self.keeps_results and len(self._handed) > 2 * self.open_count + _SPARE:
+            self._handed = list(self.open_records())
+
+    # What is told
+
+    def tell(self, record: Record[Ledger], previous: JobStatus | None, job: Job, now: float) -> None:
         """Tell that a job now stands as `job` says; a terminal status ends it."""
-        ref = self.open.get(key)
+        ref = record.ref_for(self)
         if ref is None or self.stopped_by is not None:
             return
         job = attrs.evolve(job, ref=ref) if job.ref is not ref else job
-        error = error_of(job)
-        self._append(key, ref, job, error, is_final=job.status.is_terminal, now=now)
+        self._append(record, ref, previous, job, error_of(job), is_final=job.status.is_terminal, now=now)
 
-    def tell_error(self, key: Key, error: Exception, now: float) -> None:
-        """Tell that a job can no longer be waited on."""
-        ref = self.open.get(key)
-        if ref is not None and self.stopped_by is None:
-            self._append(key, ref, self._last.get(key), error, is_final=True, now=now)
+    def tell_error(self, record: Record[Ledger], job: Job | None, error: Exception, now: float) -> None:
+        """Tell that a job can no longer be waited on, which stood last as `job` says."""
+        ref = record.ref_for(self)
+        if ref is None or self.stopped_by is not None:
+            return
+        job = attrs.evolve(job, ref=ref) if job is not None and job.ref is not ref else job
+        self._append(record, ref, None if job is None else job.status, job, error, is_final=True, now=now)
 
     def _append(
-        self, key: Key, ref: JobRef, job: Job | None, error: Exception | None, *, is_final: bool, now: float
+        self,
+        record: Record[Ledger],
+        ref: JobRef,
+        previous: JobStatus | None,
+        job: Job | None,
+        error: Exception | None,
+        *,
+        is_final: bool,
+        now: float,
     ) -> None:
-        earlier = self._last.get(key)
         self._sequence += 1
         self.changes.append(
             StateChange(
                 ref=ref,
-                previous=None if earlier is None else earlier.status,
+                previous=previous,
                 status=None if job is None else job.status,
                 job=job,
                 error=error,
@@ -119,63 +161,53 @@ class Ledger:
             )
         )
         if is_final:
-            self._end(key, job, error)
-        elif job is not None:
-            self._last[key] = job
+            self._end(record, job, error)
         self.notify()
 
-    def _end(self, key: Key, job: Job | None, error: Exception | None) -> None:
-        del self.open[key]
-        self._last.pop(key, None)
-        self._ended[key] = (error or job) if self.keeps_results else None
-        self._settle(key)
+    def _end(self, record: Record[Ledger], job: Job | None, error: Exception | None) -> None:
+        self._ended[record.key] = (error or job) if self.keeps_results else None
+        self._let_go(record)
         if error is not None:
             self._failed = True
             if self.on_failure == "first":
                 self.stopped_by = error
 
-    def status_of(self, key: Key) -> JobStatus | None:
-        """Tell the last status told of an open ref."""
-        last = self._last.get(key)
-        return None if last is None else last.status
+    # Deadlines
 
-    def expire(self, keys: Iterable[Key], timeout: float, now: float) -> Expiry | None:
-        """Note that the time of some refs is over; they get a last look. `None` when there is none to give."""
-        left = [key for key in keys if key in self.open and key not in self._expiring]
+    def expire(self, records: Iterable[Record[Ledger]], timeout: float, now: float) -> Expiry | None:
+        """Note that the time of some jobs is over; they get a last look. `None` when there is none to give."""
+        left = [each for each in records if each.ref_for(self) is not None and each not in self._expiring]
         if not left:
             return None
-        expiry = Expiry(since=now, timeout=timeout, keys=left, left=len(left))
+        expiry = Expiry(since=now, timeout=timeout, records=left, left=len(left))
         self._expiring.update(dict.fromkeys(left, expiry))
         return expiry
 
-    def looked(self, key: Key, sent_at: float) -> None:
+    def looked(self, record: Record[Ledger], sent_at: float) -> None:
         """Note that a job was looked at by a request sent at `sent_at`."""
-        expiry = self._expiring.get(key)
+        if not self._expiring:
+            return
+        expiry = self._expiring.get(record)
         if expiry is not None and sent_at >= expiry.since:
-            self._settle(key)
+            self._settle(record)
 
-    def _settle(self, key: Key) -> None:
-        expiry = self._expiring.pop(key, None)
+    def _settle(self, record: Record[Ledger]) -> None:
+        expiry = self._expiring.pop(record, None) if self._expiring else None
         if expiry is not None:
             expiry.left -= 1
             if not expiry.left:
                 self._spent.append(expiry)
 
-    def give_up_spent(self, now: float, failure: Exception | None) -> list[Key]:
-        """End what is open although every last look at it has been taken; gives what was."""
-        given_up: list[Key] = []
-        while self._spent:
-            given_up += self.give_up(self._spent.pop(), now, failure)
-        return given_up
+    def take_spent(self) -> list[Expiry]:
+        """Give the deadlines whose last looks have all been taken."""
+        spent, self._spent = self._spent, []
+        return spent
 
-    def give_up(self, expiry: Expiry, now: float, failure: Exception | None) -> list[Key]:
-        """End what the last looks left open in one `WaitTimeout`; gives what was left open."""
-        left = [key for key in expiry.keys if key in self.open]
-        last_seen = {self.open[key]: self.status_of(key) for key in left}
-        error = WaitTimeout(expiry.timeout, last_seen, last_failure=failure)
-        for key in left:
-            self.tell_error(key, error, now)
-        return left
+    def timeout_of(self, expiry: Expiry, failure: Exception | None) -> tuple[WaitTimeout, list[Record[Ledger]]]:
+        """Make the error for what the last looks left open, and list what that is."""
+        left = {record: ref for record in expiry.records if (ref := record.ref_for(self)) is not None}
+        statuses = {ref: record.profile.status if record.profile else None for record, ref in left.items()}
+        return WaitTimeout(expiry.timeout, statuses, last_failure=failure), list(left)
 
     def cut_input(self, timeout: float) -> None:
         """Take no more input, because the time of the whole watch is over."""
@@ -183,6 +215,8 @@ class Ledger:
             self.takes_input = False
             self.cut = WaitTimeout(timeout, {})
             self.notify()
+
+    # How it ends
 
     def stop(self, error: Exception) -> None:
         """End the watch before its jobs have; what was told before is still delivered."""
@@ -197,7 +231,8 @@ class Ledger:
 
     def results(self) -> list[Job | Exception]:
         """Give the end of every ref, in the order of refs, duplicates at both places."""
-        return [result for key in self._order if (result := self._ended.get(key)) is not None]
+        keys = [entry.key if isinstance(entry, Record) else entry for entry in self._handed]
+        return [result for key in keys if (result := self._ended.get(key)) is not None]
 
     def outcome(self) -> Exception | None:
         """Tell what the watch raises now that it is over, after its last change was taken."""

@@ -1,21 +1,60 @@
 """One open job: what is known of it, and how a reading moves it.
 
 Rule: states only move forward. An older or contradicting reading changes nothing; each status
-is told once; what would end the job is told only once it is confirmed.
+is told once; what would end the job is told only once it is confirmed. There may be a hundred thousand
+records, so each is small and no garbage collection walks it: what most jobs share is shared, what few
+jobs need stands in their `Care`.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Generic, TypeVar
 
 import attrs
+import msgspec
 
 from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import RetryDelays
-from gespoll._scheduler._ledger import Ledger
 
 MISSES_AT_LEAST = 5
 """Answers that there is no such job, in a row: the vendor's code for it is its code for a passing fault, too."""
+SOMEWHERE = -1
+"""The place of a job that the list shows now here, now there."""
+QUEUED = 1
+ASKED = 2
+_BITS = {status: 1 << number for number, status in enumerate(JobStatus)}
+Watcher = TypeVar("Watcher")
+Key = tuple[str, str]
+"""Scope and job id: what makes two refs the same job."""
+
+
+class Profile(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of the reading of an open job; jobs that agree in it share it."""
+
+    status: JobStatus
+    word: str
+    job_type: str | None
+    name: str | None
+    related_graph: str | None
+    is_import: bool | None
+
+    def job(self, ref: JobRef) -> Job:
+        """Make a reading of what was kept."""
+        return Job(
+            ref=ref,
+            status=self.status,
+            reported_status=self.word,
+            job_type=self.job_type,
+            name=self.name,
+            related_graph=self.related_graph,
+            is_import=self.is_import,
+        )
+
+
+def profile_of(job: Job) -> Profile:
+    """Take of a reading what is kept."""
+    return Profile(job.status, job.reported_status, job.job_type, job.name, job.related_graph, job.is_import)
 
 
 @attrs.define(eq=False)
@@ -33,19 +72,11 @@ class Absence:
 
 
 @attrs.define(eq=False)
-class Record:
-    """What is known of one open job."""
+class Care:
+    """What is known of a job that needs more than a look now and then."""
 
-    ref: JobRef
-    """The job as it was first handed in."""
-    scope: str
-    added_at: float
     graph: str | None
     """Where single queries go: given, or learned; `None` while only the list can show the job."""
-    watchers: dict[Ledger, None] = attrs.field(factory=dict)
-    """Who waits for it, in the order of joining."""
-    job: Job | None = None
-    """The last reading that was told."""
     candidate: Job | None = None
     """A terminal reading that one single query has still to confirm."""
     denials: int = 0
@@ -56,43 +87,135 @@ class Record:
     failure: Exception | None = None
     """What the last look at it ended in, if it brought nothing."""
     due: float = math.inf
-    """When its own single query is due; infinite while the list shows it."""
-    in_flight: bool = False
-    urgent: bool = False
+    """When its own single query is due."""
+    is_urgent: bool = False
     """Whether it must be looked at again as soon as the query under way is back."""
-    listed: bool = False
-    """Whether the last sweep showed it."""
-    ended: bool = False
-    told: set[JobStatus] = attrs.field(factory=set)
 
     @property
-    def status(self) -> JobStatus | None:
-        """The status that was told last."""
-        return None if self.job is None else self.job.status
+    def is_personal(self) -> bool:
+        """Whether the job needs a single query of its own whatever the list shows."""
+        return self.candidate is not None or self.absence is not None or self.retries is not None
+
+
+class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
+    """What is known of one open job."""
+
+    ref: JobRef
+    """The job as it was first handed in."""
+    scope: str
+    added_at: float
+    watchers: Watcher | dict[Watcher, JobRef] | None = None
+    """Who waits for it: one, or several in the order of joining with what they call it; `None` once it has ended."""
+    profile: Profile | None = None
+    """The last reading that was told."""
+    place: int | None = None
+    """Where the list showed it, counted from where its scope counts; `None` while the list does not show it."""
+    seen: int = 0
+    """The last round in which the list showed it."""
+    told: int = 0
+    """The statuses told, as bits."""
+    state: int = 0
+    """Whether it stands in the queue for its turn, and whether a single query of it is under way, as bits."""
+    care: Care | None = None
+
+    @property
+    def key(self) -> Key:
+        """What makes two refs the same job."""
+        return self.scope, self.ref.job_id
+
+    @property
+    def graph(self) -> str | None:
+        """Where single queries go."""
+        return self.ref.graph if self.care is None else self.care.graph
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.watchers is None
 
     @property
     def is_personal(self) -> bool:
         """Whether it needs a single query of its own whatever the list shows."""
-        return self.candidate is not None or self.absence is not None or self.retries is not None
+        return self.care is not None and self.care.is_personal
+
+    @property
+    def candidate(self) -> Job | None:
+        """A terminal reading that one single query has still to confirm."""
+        return None if self.care is None else self.care.candidate
+
+    @property
+    def failure(self) -> Exception | None:
+        """What the last look at it ended in, if it brought nothing."""
+        return None if self.care is None else self.care.failure
+
+    @property
+    def job(self) -> Job | None:
+        """The last reading that was told, as far as it was kept."""
+        return None if self.profile is None else self.profile.job(self.ref)
+
+    def cared(self) -> Care:
+        """Give the care of it, from now on if it had none."""
+        if self.care is None:
+            self.care = Care(self.ref.graph)
+        return self.care
+
+    # Who waits
+
+    def waiting(self) -> list[tuple[Watcher, JobRef]]:
+        """List who waits for it, and what they call it."""
+        if self.watchers is None:
+            return []
+        return list(self.watchers.items()) if isinstance(self.watchers, dict) else [(self.watchers, self.ref)]
+
+    def ref_for(self, watcher: Watcher) -> JobRef | None:
+        """Tell what a watch calls it; `None` when that watch does not wait for it."""
+        if isinstance(self.watchers, dict):
+            return self.watchers.get(watcher)
+        return self.ref if self.watchers is watcher else None
+
+    def attach(self, watcher: Watcher, ref: JobRef) -> None:
+        """Let another watch wait for it."""
+        if self.watchers is None:
+            self.watchers = watcher if ref is self.ref else {watcher: ref}
+            return
+        if not isinstance(self.watchers, dict):
+            self.watchers = {self.watchers: self.ref}
+        self.watchers[watcher] = ref
+
+    def detach(self, watcher: Watcher) -> None:
+        """Let a watch wait for it no longer."""
+        if isinstance(self.watchers, dict):
+            self.watchers.pop(watcher, None)
+            self.watchers = self.watchers or None
+        elif self.watchers is watcher:
+            self.watchers = None
+
+    # How it stands
 
     def moves_to(self, status: JobStatus) -> bool:
         """Whether a reading of this status is news: not told yet, and not a step back."""
-        if self.job is None:
+        if self.profile is None:
             return True
-        return status not in self.told and status.rank >= self.job.status.rank
+        return not self.told & _BITS[status] and status.rank >= self.profile.status.rank
 
-    def move(self, job: Job) -> None:
+    def move(self, profile: Profile) -> None:
         """Take the reading as the one that is told."""
-        self.job = job
-        self.told.add(job.status)
-        self.candidate = None
+        self.profile = profile
+        self.told |= _BITS[profile.status]
+        if self.care is not None:
+            self.care.candidate = None
 
-    def seen(self) -> None:
+    def was_seen(self) -> None:
         """Note that the server has it; a query that fails while it is to confirm an end goes on failing."""
-        self.absence = None
-        self.failure = None
-        if self.candidate is None:
-            self.retries = None
+        care = self.care
+        if care is None:
+            return
+        care.absence = None
+        care.failure = None
+        if care.candidate is None:
+            care.retries = None
+            if care.graph == self.ref.graph and not care.is_urgent:
+                self.care = None
 
 
 def merged(job: Job, earlier: Job | None) -> Job:

@@ -5,7 +5,11 @@ Rule: a request is itself and equals no other; its answer is matched to it by id
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
+
+from gespoll._scheduler._record import Record
 
 
 @attrs.frozen(eq=False)
@@ -26,6 +30,10 @@ class Window:
     offset: int
     limit: int
     sent_at: float
+    expected: tuple[Record[Any], ...] = attrs.field(default=(), repr=False)
+    """The jobs that it is to show, by where they stood last."""
+    is_repeat: bool = False
+    """Whether those were missed this round already."""
 
 
 Request = Get | Window

@@ -1,20 +1,23 @@
-"""One pass over a scope's list, page by page.
+"""One walk through a scope's list, page by page, looking for jobs whose places are not known.
 
-Rule: nothing is assumed of the list's order. Pages overlap by a few entries, because others come
-and go; a reply without a new id ends the pass; absence means something only when the pass was
-complete: its end was reached, and either as many entries were seen as the server counts, or the
-list stood still meanwhile.
+Rule: it begins where the newest entries stand, as far as that is known, and nothing else is assumed of
+the list's order. Pages overlap by a few entries, because others come and go; a reply without a new id
+ends the walk; absence means something only when the walk was complete: its end was reached, and either
+as many entries were seen as the server counts, or the list stood still meanwhile.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Container, Sequence
+from typing import Literal
 
 import attrs
 
 from gespoll._source import ListWindow
 
 OVERLAP_AT_MOST = 5
+_STRAYS = 2
 
 
 def overlap(limit: int) -> int:
@@ -24,7 +27,7 @@ def overlap(limit: int) -> int:
 
 @attrs.define(eq=False)
 class Sweep:
-    """One pass over a list, looking for `missing`."""
+    """One walk through a list, looking for `missing`."""
 
     started_at: float
     limit: int
@@ -35,7 +38,12 @@ class Sweep:
     """Whether ids are looked for that only the list can show."""
     pages_at_most: int = 1
     """Pages after which single queries are cheaper for what is still missing."""
+    newest_at: Literal["start", "end"] | None = None
+    """Where the newest entries stand."""
+    total: int | None = None
+    """How many entries there were when it was last told."""
     offset: int = 0
+    """Where the next page begins."""
     pages: int = 0
     found: int = 0
     asked: object = None
@@ -44,57 +52,141 @@ class Sweep:
     """When its next page may be asked for."""
     is_over: bool = False
     is_complete: bool = False
+    is_jumbled: bool = False
+    """Whether a page repeated entries at places where no list in any order has them."""
+    cut_at: int | None = None
+    """How many entries the server gives at most, where it gave fewer than asked for and then more."""
+    ignores_offset: bool = False
+    """Whether another offset brought the same page."""
     _seen: set[str] = attrs.field(factory=set)
+    _entries: int = 0
+    """Entries seen so far in the page that is being read."""
+    _new: int = 0
+    """How many of them were seen for the first time."""
+    _first_id: str = ""
+    _repeated_first: bool = False
+    """Whether this page began with the same entry as the one before."""
+    _tail: list[str] = attrs.field(factory=list)
+    """The last ids of the page before."""
+    _last: list[str] = attrs.field(factory=list)
+    """The last ids of this page."""
+    _repeated: list[tuple[int, str]] = attrs.field(factory=list)
+    """Places and ids of entries of this page that were seen before."""
     _skipped: int = 0
     _least_total: float = math.inf
-    _last_ids: tuple[str, ...] = ()
     _repeats: int = 0
+    """How many entries of the page before this page begins with."""
     _stands_still: bool = True
     """Whether each page began with the entries that the one before ended with, and repeated no other."""
+    _head: int = 0
+    """Where the entries begin that a walk from the end has not to read again."""
+    _short: int | None = None
+    """How many entries the last page had, if fewer than asked for."""
+    _low: int | None = None
+    """Where the entries read from the end begin; `None` while it walks from the start."""
+    _high: int = 0
 
-    def read(self, window: ListWindow) -> None:
-        """Take a page in, and tell by `is_over` whether another is needed."""
-        self.pages += 1
-        new = set(window.ids) - self._seen
-        self._compare(window.ids, len(new))
-        self._seen |= new
-        self._skipped += window.skipped
-        shown = self.missing.intersection(new) - window.unread
+    def __attrs_post_init__(self) -> None:
+        if self.newest_at == "end" and self.total is not None and self.total > self.limit:
+            self._turn_round(max(self.total - self.limit // 2, 0))
+
+    def see(self, ids: Sequence[str], unread: Container[str] = ()) -> None:
+        """Take in a slice of the page under way."""
+        if self._entries == 0:
+            self._repeated_first = bool(ids) and ids[0] == self._first_id
+            self._first_id = ids[0] if ids else ""
+        if not self._seen.isdisjoint(ids):
+            at = self._entries
+            self._repeated += [(at + place, job_id) for place, job_id in enumerate(ids) if job_id in self._seen]
+        before = len(self._seen)
+        self._seen.update(ids)
+        self._new += len(self._seen) - before
+        self._entries += len(ids)
+        shown = {job_id for job_id in self.missing.intersection(ids) if job_id not in unread}
         self.found += len(shown)
         self.missing -= shown
-        count = len(window.ids) + window.skipped
-        if window.total is None or window.total < len(self._seen):
-            self._read_uncounted(count)
+        self._last = [*self._last, *ids[-OVERLAP_AT_MOST:]][-OVERLAP_AT_MOST:]
+
+    def end_page(self, window: ListWindow) -> None:
+        """Tell by `is_over` whether another page is needed, and by `offset` which."""
+        self.pages += 1
+        self._compare()
+        self._skipped += window.skipped
+        if window.total is not None and window.total >= len(self._seen):
+            self.total = window.total
+            self._least_total = min(self._least_total, window.total)
         else:
-            self._read_counted(count, window.total)
+            self.total = None
+        self.newest_at = self.newest_at or window.newest_at
+        self.cut_at = self._short if self._short and self._new else self.cut_at
+        count = self._entries + window.skipped
+        self._short = count if count < self.limit else None
+        self._advance(count)
         enough = not self.missing or (not self.to_the_end and self.pages >= self.pages_at_most)
-        self.is_complete = self.is_complete or (not new and self._stands_still)
-        self.is_over = self.is_over or not new or enough
+        self.is_complete = self.is_complete or (not self._new and self._stands_still)
+        self.is_over = self.is_over or not self._new or enough
+        self._entries = self._new = 0
+        self._tail, self._last, self._repeated = self._last, [], []
+
+    def _compare(self) -> None:
+        repeated = [job_id for _, job_id in self._repeated]
+        if len(repeated) > self._repeats or (repeated and repeated != self._tail[-len(repeated) :]):
+            self._stands_still = False
+        if repeated and not self._new and self.offset > 0:
+            self.ignores_offset = self._repeated_first
+        places = [place for place, _ in self._repeated]
+        from_start = sum(place >= len(places) for place in places)
+        from_end = sum(place < self._entries - len(places) for place in places)
+        self.is_jumbled = self.is_jumbled or min(from_start, from_end) >= _STRAYS
+
+    def _advance(self, count: int) -> None:
+        if self._low is not None:
+            self._advance_from_the_end(count)
+        elif self.pages == 1 and self.newest_at == "end" and self.total is not None and self.total > count > 0:
+            self._read_short(count)
+            self._head = count
+            self._turn_round(max(self.total - self.limit, count))
+        else:
+            self._advance_from_the_start(count)
+
+    def _advance_from_the_start(self, count: int) -> None:
+        reached = self.offset + count
+        if self.total is not None:
+            if reached >= self.total:
+                self.is_over = True
+                self.is_complete = self._stands_still or self._has_all
+        elif count == 0 or (self.pages > 1 and count < self.limit):
+            self.is_over = True
+            self.is_complete = self._stands_still
+        if not self.is_over:
+            self._read_short(count)
         self._repeats = overlap(self.limit)
         self.offset += count - self._repeats
 
-    def _compare(self, ids: tuple[str, ...], new: int) -> None:
-        repeated = len(ids) - new
-        if repeated > self._repeats or (repeated and ids[:repeated] != self._last_ids[-repeated:]):
-            self._stands_still = False
-        self._last_ids = ids
-
-    def _read_counted(self, count: int, total: int) -> None:
-        self._least_total = min(self._least_total, total)
-        if self.offset + count >= total:
-            self.is_over = True
-            self.is_complete = self._stands_still or len(self._seen) + self._skipped >= self._least_total
-        else:
-            self._read_short(count)
-
-    def _read_uncounted(self, count: int) -> None:
-        if count == 0 or (self.pages > 1 and count < self.limit):
-            self.is_over = True
-            self.is_complete = self._stands_still
-        else:
-            self._read_short(count)
+    @property
+    def _has_all(self) -> bool:
+        return len(self._seen) + self._skipped >= self._least_total
 
     def _read_short(self, count: int) -> None:
         """Go on with smaller pages after a short one: the server cuts, or this was the end."""
         if count < self.limit:
             self.limit = max(count, 1)
+
+    def _turn_round(self, offset: int) -> None:
+        """Walk from the end: its last page first."""
+        self._low = self._high = self.offset = offset
+
+    def _advance_from_the_end(self, count: int) -> None:
+        """Go on with the page before what was read, or with what has come behind it meanwhile."""
+        low = min(self._low or 0, self.offset)
+        self._low, self._high = low, max(self._high, self.offset + count)
+        repeats = self._repeats = overlap(self.limit)
+        self._stands_still = False
+        if self.total is not None and self._high < self.total:
+            self._read_short(count)
+            self.offset = self._high - repeats
+        elif low <= self._head:
+            self.is_over = True
+            self.is_complete = self._has_all
+        else:
+            self.offset = max(low - self.limit + repeats, self._head - repeats, 0)

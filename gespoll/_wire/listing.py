@@ -1,50 +1,123 @@
-"""A list reply, read in two stages.
+"""A list reply, read in two stages and in slices.
 
-Rule: the envelope first, with every entry left as bytes; then id and status word of each
-entry; the whole record only of an entry somebody wants. The stages are separate so that
-the caller can let its event loop run between slices of entries.
+Rule: id and status word of each entry first; the whole record only of an entry somebody wants. A
+reply may hold a hundred thousand entries, so a long one is never decoded at once: it is cut where one
+entry ends and another begins, and each part is decoded by itself, so that the caller can let its event
+loop run in between. A part that decodes from one entry's beginning to another's end was cut rightly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Literal
 
 import attrs
 import msgspec
 
 from gespoll._errors import ProtocolError
-from gespoll._wire.fields import count, decode, text
+from gespoll._wire.fields import count, decode, text, time
 from gespoll._wire.reply import Reply, error_code, failure
 
+_PART = 256 * 1024
+_CUTS_AT_MOST = 8
+_SAMPLES = 6
+_BETWEEN_ENTRIES = re.compile(rb"\}\s*,\s*\{")
+
+
+class _Glance(msgspec.Struct, gc=False):
+    snake: str | None = msgspec.field(name="job_id", default=None)
+    camel: str | None = msgspec.field(name="jobId", default=None)
+    status: str | None = None
+
+
+class _Begin(msgspec.Struct, gc=False):
+    snake: str | None = msgspec.field(name="begin_time", default=None)
+    camel: str | None = msgspec.field(name="beginTime", default=None)
+
+
 _decode_envelope = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_entries = msgspec.json.Decoder(list[msgspec.Raw] | None).decode
-
-
-@attrs.frozen
-class Page:
-    """The envelope of a list reply: entries still undecoded."""
-
-    entries: list[msgspec.Raw]
-    total: int | None
+_decode_entries = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_glances = msgspec.json.Decoder(list[_Glance]).decode
+_decode_glance = msgspec.json.Decoder(_Glance).decode
+_decode_begin = msgspec.json.Decoder(_Begin).decode
 
 
 @attrs.frozen
 class Glance:
-    """Id and status word of one entry; the word is `None` where it is blank."""
+    """Id and status word of one entry, and the entry."""
 
     job_id: str
     word: str | None
     entry: msgspec.Raw
 
 
-class _Glance(msgspec.Struct, gc=False):
-    snake: str | None = msgspec.field(name="job_id", default=None)
-    camel: str | None = msgspec.field(name="jobId", default=None)
-    status: Any = None
+@attrs.frozen
+class Part:
+    """Some entries in a row, of which ids and status words are known."""
+
+    ids: list[str]
+    words: list[str | None]
+    """The server's words; `None` or blank where it has none."""
+    skipped: int
+    """Entries without a readable id."""
+    _text: bytes
+
+    def glances(self, places: Sequence[int]) -> list[Glance]:
+        """Give some of the entries; one whose id cannot be an id is passed over."""
+        if not places:
+            return []
+        entries = [entry for entry in _decode_entries(self._text) if _glance(entry) is not None]
+        found = [Glance(self.ids[place], text(self.words[place]), entries[place]) for place in places]
+        return [glance for glance in found if glance.job_id.isprintable() and not glance.job_id.isspace()]
+
+    def newest_at(self) -> Literal["start", "end"] | None:
+        """Tell at which end the newer entries stand, as far as the times at which they began tell."""
+        if len(self.ids) < 2:
+            return None
+        entries = _decode_entries(self._text)
+        step = max((len(entries) - 1) // (_SAMPLES - 1), 1)
+        begins = [begin for entry in entries[::step] if (begin := _begin(entry)) is not None]
+        rising = [later > earlier for earlier, later in pairwise(begins) if later != earlier]
+        if not rising or len(set(rising)) > 1:
+            return None
+        return "end" if rising[0] else "start"
 
 
-_decode_glance = msgspec.json.Decoder(_Glance).decode
+@attrs.frozen
+class Page:
+    """The envelope of a list reply: entries still undecoded."""
+
+    _action: str
+    _request_id: str | None
+    _body: bytes
+    """A JSON array; in a long reply it is only a part of the bytes, from `_start` to `_end`."""
+    total: int | None
+    _start: int = 0
+    _end: int | None = None
+
+    def parts(self) -> Iterator[Part]:
+        """Read the entries, some at a time.
+
+        Raises:
+            ProtocolError: when the list of jobs is no array of entries.
+        """
+        for part in self._texts():
+            try:
+                yield _read_part(part)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise _no_array(self._action, self._request_id) from error
+
+    def _texts(self) -> Iterator[bytes]:
+        if self._end is None:
+            yield self._body
+            return
+        at = self._start
+        while at < self._end:
+            part, at = _next_part(self._body, at, self._end)
+            yield part
 
 
 def read_page(reply: Reply, action: str, *, entries: str, total: str) -> Page:
@@ -59,7 +132,9 @@ def read_page(reply: Reply, action: str, *, entries: str, total: str) -> Page:
     Raises:
         SourceError: when the reply is an error, whatever its HTTP status, or unreadable.
     """
-    envelope = _envelope(reply.body) if reply.status == 200 else None
+    span = _span_of_entries(reply.body, entries) if reply.status == 200 and len(reply.body) > _PART else None
+    body = reply.body if span is None else reply.body[: span[0]] + reply.body[span[1] :]
+    envelope = _envelope(body) if reply.status == 200 else None
     if envelope is None:
         raise failure(reply, action)
     plain = {name: decode(raw) for name, raw in envelope.items() if name != entries}
@@ -67,24 +142,52 @@ def read_page(reply: Reply, action: str, *, entries: str, total: str) -> Page:
         raise failure(reply, action)
     if entries not in envelope and total not in envelope:
         raise ProtocolError(f"{action}: the reply holds no list of jobs", status=200, request_id=reply.request_id)
+    count_ = count(plain.get(total))
+    if span is not None:
+        return Page(action, reply.request_id, reply.body, count_, *span)
+    found = bytes(envelope.get(entries, b"null"))
+    if found != b"null" and not found.startswith(b"["):
+        raise _no_array(action, reply.request_id)
+    return Page(action, reply.request_id, b"[]" if found == b"null" else found, count_)
+
+
+def _no_array(action: str, request_id: str | None) -> ProtocolError:
+    return ProtocolError(f"{action}: the list of jobs is no array", status=200, request_id=request_id)
+
+
+def _read_part(part: bytes) -> Part:
     try:
-        found = _decode_entries(envelope.get(entries, b"null"))
-    except msgspec.DecodeError as error:
-        text_ = f"{action}: the list of jobs is no array"
-        raise ProtocolError(text_, status=200, request_id=reply.request_id) from error
-    return Page(found or [], count(plain.get(total)))
+        found: list[_Glance | None] = list(_decode_glances(part))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = [_glance(entry) for entry in _decode_entries(part)]
+    ids = [glance.snake or glance.camel for glance in found if glance is not None]
+    words = [glance.status for glance in found if glance is not None]
+    if len(ids) == len(found) and all(ids):
+        return Part(ids, words, 0, part)  # type: ignore[arg-type]  # no id is None
+    kept = [(job_id, word) for job_id, word in zip(ids, words, strict=True) if job_id]
+    return Part([job_id for job_id, _ in kept], [word for _, word in kept], len(found) - len(kept), part)
 
 
-def glance(entries: Iterable[msgspec.Raw]) -> Iterator[Glance]:
-    """Read id and status word of each entry; an entry without a readable id is passed over."""
-    for entry in entries:
-        try:
-            found = _decode_glance(entry)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
-        job_id = found.snake or found.camel
-        if job_id and job_id.isprintable() and not job_id.isspace():
-            yield Glance(job_id, text(found.status), entry)
+def _glance(entry: msgspec.Raw) -> _Glance | None:
+    """Read id and word of one entry; `None` where it has no readable id. A word of a wrong type is none."""
+    try:
+        found = _decode_glance(entry)
+    except UnicodeDecodeError:
+        return None
+    except msgspec.DecodeError:
+        record = decode(entry)
+        if not isinstance(record, dict):
+            return None
+        found = _Glance(text(record.get("job_id")), text(record.get("jobId")), text(record.get("status")))
+    return found if found.snake or found.camel else None
+
+
+def _begin(entry: msgspec.Raw) -> datetime | None:
+    try:
+        found = _decode_begin(entry)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return time(found.snake or found.camel)
 
 
 def _envelope(body: bytes) -> dict[str, msgspec.Raw] | None:
@@ -92,3 +195,35 @@ def _envelope(body: bytes) -> dict[str, msgspec.Raw] | None:
         return _decode_envelope(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _span_of_entries(body: bytes, name: str) -> tuple[int, int] | None:
+    """Tell where the entries of a long reply begin and end, inside the brackets; `None` when that is not sure."""
+    opening = re.search(rb'"%s"\s*:\s*\[' % name.encode(), body)
+    closing = body.rfind(b"]")
+    if opening is None or closing < opening.end():
+        return None
+    envelope = _envelope(body[: opening.end()] + body[closing:])
+    return (opening.end(), closing) if envelope is not None and name in envelope else None
+
+
+def _next_part(body: bytes, start: int, end: int) -> tuple[bytes, int]:
+    """Cut off the next entries; gives them as an array, and where the rest begins."""
+    at = start
+    for _ in range(_CUTS_AT_MOST):
+        cut = _BETWEEN_ENTRIES.search(body, min(max(at, start + _PART), end), end)
+        if cut is None:
+            break
+        part = b"[%b]" % body[start : cut.start() + 1]
+        if _is_array(part):
+            return part, cut.end() - 1
+        at = cut.end() - 1
+    return b"[%b]" % body[start:end], end
+
+
+def _is_array(part: bytes) -> bool:
+    try:
+        _decode_entries(part)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

@@ -50,6 +50,7 @@ _KIND_OF_STATUS: dict[int, type[SourceError]] = {
     501: RequestRejected,
 }
 _SAID_BY_STATUS_ALONE = frozenset({401, 407, 408, 429})
+_POLICY = re.compile(r"policy (\w+) over ratelimit")
 _LIMIT = re.compile(r"limit:(\d+),\s*time:(\d+)\s*(second|minute|hour|day)")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _TEXT_AT_MOST = 200
@@ -137,6 +138,7 @@ def failure(reply: Reply, action: str, ref: JobRef | None = None) -> GespollErro
     text = _error_text(record or {})
     if kind is Throttled:
         fields["limit"] = _allowed_rate(text)
+        fields["policy"] = found[1] if (found := _POLICY.search(text)) else None
     return kind(f"{action}: {_WHAT[kind]}: {text}", **fields)
 
 

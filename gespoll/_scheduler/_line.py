@@ -1,0 +1,231 @@
+"""Where the jobs stand in a list, and which windows show them all.
+
+Rule: the list is read in rounds, in the order of places, and a round asks for each open job once: a
+window begins at the next job not seen yet and reaches as far as one request can show. Places are kept
+relative to a base that every reply corrects, because entries that come or go shift all others alike.
+What a round sees becomes the line of the next one, so nothing is ever sorted but its windows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from operator import itemgetter
+from statistics import median_low
+from typing import Any
+
+import attrs
+
+from gespoll._scheduler._record import Record
+
+_CALM = 0.7
+_CAUTION = 1.5
+_SLACK_AT_MOST = 0.25
+_TREND = 0.3
+_TRIES = 16
+
+Place = tuple[int, Record[Any]]
+"""Where in a reply a job stands, counted from its first entry."""
+
+
+@attrs.frozen(eq=False)
+class Reach:
+    """A part of a list that shows some jobs."""
+
+    offset: int
+    limit: int
+    records: tuple[Record[Any], ...]
+    is_repeat: bool = False
+    """Whether those were missed this round already."""
+
+
+@attrs.define(eq=False)
+class Line:
+    """The jobs whose places are known, in the order of the list."""
+
+    round: int = 0
+    """The number of the round that is going on, or that was last."""
+    drifts: bool = False
+    """Whether entries come at the start of the list, and move the others steadily."""
+    expected: int = 0
+    """Jobs that the windows of this round were to show."""
+    lost: int = 0
+    """Those that they did not show."""
+    _records: list[Record[Any]] = attrs.field(factory=list)
+    _at: int = 0
+    _again: list[Record[Any]] = attrs.field(factory=list)
+    _seen: list[tuple[int, list[Record[Any]]]] = attrs.field(factory=list)
+    _base: int = 0
+    _based_at: float = 0.0
+    _speed: float = 0.0
+    _slack: float = 0.0
+    _canary: int = 0
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def clear(self) -> None:
+        """Forget all places."""
+        self._records = []
+        self._again = []
+        self._seen = []
+        self._at = self._canary = 0
+        self._slack = 0.0
+
+    def begin_round(self, under_way: Iterable[Sequence[Record[Any]]] = ()) -> None:
+        """Begin to ask for all jobs once more, in the order in which they were seen last.
+
+        Args:
+            under_way: the jobs that each window still under way is to show.
+        """
+        for left in (*under_way, self._again, self._records[self._at :]):
+            unseen = [record for record in left if self._is_due(record)]
+            for record in unseen:
+                record.seen = self.round  # so that it stands in the new line once
+            if unseen:
+                self._seen.append((_place(unseen[0]), unseen))
+        self._seen.sort(key=itemgetter(0))
+        self._records = list(chain.from_iterable(records for _, records in self._seen))
+        self._again = []
+        self._seen = []
+        self._at = 0
+        self.round += 1
+        self.expected = self.lost = 0
+
+    def _is_due(self, record: Record[Any]) -> bool:
+        return record.place is not None and record.seen != self.round and record.watchers is not None
+
+    def has_next(self) -> bool:
+        """Whether this round has still to ask for any job."""
+        while self._at < len(self._records) and not self._is_due(self._records[self._at]):
+            self._at += 1
+        if self._again:
+            self._again = [record for record in self._again if self._is_due(record)]
+        return bool(self._again) or self._at < len(self._records)
+
+    def next_reach(self, limit: int, now: float) -> Reach | None:
+        """Tell which part of the list to ask for next, which shows as many jobs as one request can.
+
+        Args:
+            limit: how many entries a request may ask for.
+            now: seconds on the monotonic clock.
+        """
+        if not self.has_next():
+            return None
+        slack = min(math.ceil(self._slack), int(limit * _SLACK_AT_MOST))
+        is_repeat = bool(self._again)
+        records = list(self._repeated(limit - 2 * slack) if is_repeat else self._following(limit - 2 * slack))
+        first, last = _place(records[0]), _place(records[-1])
+        offset = max(round(self._base_at(now)) + first - slack, 0)
+        size = min(limit, last - first + 1 + 2 * slack)
+        return Reach(offset, size, tuple(records), is_repeat)
+
+    def _following(self, length: int) -> Iterator[Record[Any]]:
+        last = start = _place(self._records[self._at])
+        while self._at < len(self._records):
+            record = self._records[self._at]
+            if self._is_due(record):
+                place = _place(record)
+                if not last <= place < start + max(length, 1):
+                    return
+                last = place
+                yield record
+            self._at += 1
+
+    def _repeated(self, length: int) -> Iterator[Record[Any]]:
+        self._again.sort(key=_place)
+        end = _place(self._again[0]) + max(length, 1)
+        taken = [record for record in self._again if _place(record) < end]
+        self._again = self._again[len(taken) :]
+        yield from taken
+
+    def queried(self, record: Record[Any]) -> None:
+        """Note that a job of the line was asked for by itself: it keeps its place."""
+        record.seen = self.round
+        self._seen.append((_place(record), [record]))
+
+    def put_back(self, records: Iterable[Record[Any]]) -> None:
+        """Ask in this round again for jobs that no reply came for."""
+        self._again += [record for record in records if self._is_due(record)]
+
+    # What replies show
+
+    def _base_at(self, now: float) -> float:
+        return self._base + (self._speed * (now - self._based_at) if self.drifts else 0.0)
+
+    def correct(self, offset: int, places: Iterable[Place], now: float) -> bool:
+        """Learn from a reply how far the list has moved since the last one; tell whether it has.
+
+        Args:
+            offset: where the reply's first entry stands in the list.
+            places: open jobs in it.
+            now: seconds on the monotonic clock.
+        """
+        found = [offset + at - record.place for at, record in places if record.place is not None]
+        if not found:
+            return False
+        least, most = min(found), max(found)
+        base = least if least == most else median_low(found)
+        foreseen = self._base_at(now)
+        missed = max(abs(base - foreseen) - 0.5, most - base, base - least, 0.0)
+        self._slack = max(missed * _CAUTION, self._slack * _CALM if self._slack > 1 else 0.0)
+        past = now - self._based_at
+        moved = base - self._base
+        if self.drifts and past > 0:
+            self._speed += _TREND * (max(moved / past, 0.0) - self._speed)
+        self._base, self._based_at = base, now
+        return moved != 0
+
+    def see(self, offset: int, places: Iterable[Place], asked_in: int) -> None:
+        """Note where a reply showed jobs; asked for in this round, each of them is seen in it."""
+        shift = offset - self._base
+        is_late = asked_in != self.round
+        shown = []
+        for at, record in places:
+            place = at + shift
+            if record.place is None or (record.seen != self.round and not is_late):
+                record.seen = self.round
+                shown.append(record)
+            if record.place != place:
+                record.place = place
+        if shown:
+            self._seen.append((_place(shown[0]), shown))
+
+    def missed(self, records: Iterable[Record[Any]], offset: int, count: int, *, may_repeat: bool) -> list[Record[Any]]:
+        """Note which jobs a reply was to show and did not: they are asked for again where they stand now, or lost.
+
+        Args:
+            records: the jobs that the request was to show.
+            offset: where the reply's first entry stands in the list.
+            count: how many entries it had.
+            may_repeat: whether the reply told why it may have missed some, as one that was cut or has moved does.
+
+        Returns:
+            The jobs that the list does not show any more.
+        """
+        lost = []
+        for record in records:
+            self.expected += 1
+            if not self._is_due(record):
+                continue
+            at = self._base + _place(record)
+            if may_repeat and not offset <= at < offset + count:
+                self._again.append(record)
+            else:
+                lost.append(record)
+        self.lost += len(lost)
+        return lost
+
+    def next_canary(self) -> Record[Any] | None:
+        """Take the next job in turn that can be queried by itself."""
+        for _ in range(min(_TRIES, len(self._records))):
+            self._canary = (self._canary + 1) % len(self._records)
+            record = self._records[self._canary]
+            if record.place is not None and record.watchers is not None and record.graph is not None:
+                return record
+        return None
+
+
+def _place(record: Record[Any]) -> int:
+    return record.place or 0

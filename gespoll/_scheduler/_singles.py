@@ -1,0 +1,121 @@
+"""The jobs that are to be looked at by a query of their own, and when.
+
+Rule: first what is urgent, then what is due at a time of its own, then newcomers, then all others in
+turn. Jobs that merely take turns stand in one queue, oldest look first, without a place in any heap.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from typing import Any
+
+import attrs
+
+from gespoll._scheduler._record import ASKED, QUEUED, Record
+
+
+@attrs.define(eq=False)
+class Singles:
+    """A queue of single queries."""
+
+    _urgent: deque[Record[Any]] = attrs.field(factory=deque)
+    _own: list[tuple[float, int, Record[Any]]] = attrs.field(factory=list)
+    _new: deque[Record[Any]] = attrs.field(factory=deque)
+    _turn: deque[Record[Any]] = attrs.field(factory=deque)
+    _dues: deque[float] = attrs.field(factory=deque)
+    _count: int = 0
+
+    def __len__(self) -> int:
+        return len(self._urgent) + len(self._own) + len(self._new) + len(self._turn)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether any job takes turns."""
+        self._drop_stale()
+        return bool(self._new) or bool(self._turn)
+
+    def clear(self) -> None:
+        """Forget all plans."""
+        for queue in (self._urgent, self._own, self._new, self._turn, self._dues):
+            queue.clear()
+
+    def first(self, record: Record[Any]) -> None:
+        """Plan a query before anything else."""
+        self._urgent.append(record)
+
+    def at(self, record: Record[Any], due: float) -> None:
+        """Plan a query at a time of the job's own."""
+        record.cared().due = due
+        self._count += 1
+        heapq.heappush(self._own, (due, self._count, record))
+
+    def soon(self, record: Record[Any]) -> None:
+        """Plan a query as soon as may be, unless the job stands in the queue."""
+        if not record.state & QUEUED:
+            record.state |= QUEUED
+            self._new.append(record)
+
+    def later(self, record: Record[Any], due: float) -> None:
+        """Plan a query at about a time, behind those that were planned before."""
+        if not record.state & QUEUED:
+            record.state |= QUEUED
+            self._turn.append(record)
+            self._dues.append(max(due, self._dues[-1]) if self._dues else due)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether a query must go before anything else."""
+        self._drop_stale()
+        return bool(self._urgent)
+
+    def due(self) -> float:
+        """Tell when the next query is due; infinite when there is none."""
+        self._drop_stale()
+        if self._urgent or self._new:
+            return -math.inf
+        own = self._own[0][0] if self._own else math.inf
+        return min(own, self._dues[0]) if self._dues else own
+
+    def pop(self, now: float) -> Record[Any] | None:
+        """Take the job whose query is due, if any is."""
+        self._drop_stale()
+        if self._urgent:
+            return self._urgent.popleft()
+        if self._own and self._own[0][0] <= now:
+            return heapq.heappop(self._own)[2]
+        if self._new:
+            return _out_of_queue(self._new.popleft())
+        if self._turn and self._dues[0] <= now:
+            self._dues.popleft()
+            return _out_of_queue(self._turn.popleft())
+        return None
+
+    def _drop_stale(self) -> None:
+        while self._urgent and _is_busy(self._urgent[0]):
+            self._urgent.popleft()
+        while self._own and not _is_due_at(self._own[0][0], self._own[0][2]):
+            heapq.heappop(self._own)
+        while self._new and _is_needless(self._new[0]):
+            _out_of_queue(self._new.popleft())
+        while self._turn and _is_needless(self._turn[0]):
+            _out_of_queue(self._turn.popleft())
+            self._dues.popleft()
+
+
+def _is_busy(record: Record[Any]) -> bool:
+    return record.watchers is None or bool(record.state & ASKED)
+
+
+def _is_due_at(due: float, record: Record[Any]) -> bool:
+    return record.care is not None and record.care.due == due and not _is_busy(record)
+
+
+def _is_needless(record: Record[Any]) -> bool:
+    return record.place is not None or _is_busy(record) or record.is_personal
+
+
+def _out_of_queue(record: Record[Any]) -> Record[Any]:
+    record.state &= ~QUEUED
+    return record
