@@ -22,7 +22,7 @@ from gespoll._scheduler._record import Record
 _CALM = 0.7
 _CAUTION = 1.5
 _SLACK_AT_MOST = 0.25
-_TREND = 0.3
+_TREND = 10.0  # seconds over which a speed is averaged
 _TRIES = 16
 
 Place = tuple[int, Record[Any]]
@@ -155,7 +155,7 @@ class Line:
         return self._base + (self._speed * (now - self._based_at) if self.drifts else 0.0)
 
     def correct(self, offset: int, places: Iterable[Place], now: float) -> bool:
-        """Learn from a reply how far the list has moved since the last one; tell whether it has.
+        """Learn from a reply how far the list has moved since the last one; tell whether it could be told.
 
         Args:
             offset: where the reply's first entry stands in the list.
@@ -173,9 +173,9 @@ class Line:
         past = now - self._based_at
         moved = base - self._base
         if self.drifts and past > 0:
-            self._speed += _TREND * (max(moved / past, 0.0) - self._speed)
+            self._speed += (1.0 - math.exp(-past / _TREND)) * (max(moved / past, 0.0) - self._speed)
         self._base, self._based_at = base, now
-        return moved != 0
+        return True
 
     def see(self, offset: int, places: Iterable[Place], asked_in: int) -> None:
         """Note where a reply showed jobs; asked for in this round, each of them is seen in it."""
@@ -199,7 +199,7 @@ class Line:
             records: the jobs that the request was to show.
             offset: where the reply's first entry stands in the list.
             count: how many entries it had.
-            may_repeat: whether the reply told why it may have missed some, as one that was cut or has moved does.
+            may_repeat: whether those that stand elsewhere by now may be asked for once more.
 
         Returns:
             The jobs that the list does not show any more.

@@ -49,6 +49,7 @@ _PROBES = 50
 _LOST_SHARE = 0.1
 _LOST_FROM = 10
 _BAD_ROUNDS = 2
+_PAGES_TO_JUDGE = 5
 _ROUNDS_UNSEEN = 8
 _DOUBT_FIRST = 10.0
 _DISTRUST_FIRST = 600.0
@@ -90,6 +91,8 @@ class Scope:
     _unlocated: dict[str, None] = attrs.field(factory=dict)
     _fresh: int = 0
     _in_round: bool = False
+    _alternates: bool = False
+    _page_was_last: bool = True
     _round_began: float = -math.inf
     _units: int = 0
     _again: bool = False
@@ -281,10 +284,18 @@ class Scope:
             return self._ask(canary, now)
         if not self._in_round and self.round_due <= now:
             self._begin_round(now)
-        request = self._next_of_round(now) if self._in_round and self._list_due() <= now else None
+        listing = self._in_round and self._list_due() <= now and not (queries and self._takes_turns(now))
+        request = self._next_of_round(now) if listing else None
         if request is None and queries:
             request = self._next_query(now)
         return request
+
+    def _takes_turns(self, now: float) -> bool:
+        """Whether a query is to go before the next page, of a walk that shows fewer jobs than it costs requests."""
+        if self.sweep is None or not self._alternates or self._singles.due() > now:
+            return False
+        self._page_was_last = not self._page_was_last
+        return not self._page_was_last
 
     def _next_query(self, now: float) -> Get | None:
         record = self._singles.pop(now)
@@ -369,7 +380,14 @@ class Scope:
         self._round_began = now
         self._units = 0
         if self._is_jumbled(now):
-            self._sweep_for(set(self.records), len(self.records))
+            self.sweep = Sweep(
+                started_at=now,
+                limit=self.limit,
+                missing=set(self.records),
+                to_the_end=bool(self.listed_only),
+                pages_at_most=len(self.records),
+                overlaps=False,
+            )
         elif self._unlocated and (self.listed_only or self._fresh or now >= self._lost.until):
             pages = len(self._unlocated) if now >= self._lost.until else max(self._fresh, 1)
             self._sweep_for(set(self._unlocated), pages)
@@ -403,8 +421,7 @@ class Scope:
         self._jumbled.raise_at(now)
         self._is_scattered = True
         for record in self.records.values():
-            if record.place is not None:
-                record.place = SOMEWHERE
+            record.place = SOMEWHERE
         self._line.clear()
 
     def _gather(self) -> None:
@@ -417,11 +434,11 @@ class Scope:
     def _end_round(self, now: float) -> None:
         """Plan the next round.
 
-        Windows go before queries, so where queries wait, rounds take half of the budget at most.
+        Windows go before queries, so rounds leave time for the queries that wait, half of the budget at most.
         """
-        share = 0.5 if self._singles.is_waiting else 1.0
         self.cost = self._units
-        self.period = max(self.interval, max(self._units, 1) / (share * self.list_pace.rate))
+        requests = max(self._units, 1) + min(self._singles.waiting, self._units)
+        self.period = max(self.interval, requests / self.list_pace.rate)
         self._in_round = False
         self.round_due = max(self._round_began + self.period, now)
         if self._again:
@@ -434,6 +451,7 @@ class Scope:
         self._in_round = self._again = False
         self.round_due = math.inf
         self.sweep = None
+        self._alternates = False
         self._line.clear()
 
     def _leave_list(self, now: float) -> None:
@@ -462,17 +480,17 @@ class Scope:
         self._newest_at = window.newest_at or self._newest_at
         self._line.drifts = self._newest_at == "start"
         sweep = self.sweep if self.sweep is not None and self.sweep.asked is request else None
-        moved = False
+        is_placed = False
         for start in range(0, max(len(window.ids), 1), SLICE):
             ids = window.ids[start : start + SLICE]
             places = self._places(ids, start, window)
             if start == 0 and not self._is_jumbled(now):
-                moved = self._line.correct(offset, places, now)
+                is_placed = self._line.correct(offset, places, now)
             if sweep is not None:
                 sweep.see(ids, window.unread)
             self._see(request, offset, places, now)
             yield places
-        self._look_for_missed(request, offset, count, now, moved=moved)
+        self._look_for_missed(request, offset, count, is_placed=is_placed)
         if 0 < count < request.limit and self._total is not None and offset + count < self._total:
             self._cut(count, now)
 
@@ -495,10 +513,10 @@ class Scope:
         else:
             self._line.see(offset, places, self._under_way.get(request, self._line.round))
 
-    def _look_for_missed(self, request: Window, offset: int, count: int, now: float, *, moved: bool) -> None:
+    def _look_for_missed(self, request: Window, offset: int, count: int, *, is_placed: bool) -> None:
         if self._under_way.get(request) != self._line.round or not request.expected:
             return
-        may_repeat = not request.is_repeat and (moved or count < request.limit)
+        may_repeat = not request.is_repeat and (is_placed or count < request.limit)
         for record in self._line.missed(request.expected, offset, count, may_repeat=may_repeat):
             self._lose(record)
 
@@ -521,6 +539,7 @@ class Scope:
         if sweep is None:
             return None
         sweep.end_page(window)
+        self._judge_yield(sweep, now)
         if sweep.cut_at is not None:
             self._cut(sweep.cut_at, now)
         if sweep.is_jumbled and not self._is_jumbled(now):
@@ -528,16 +547,30 @@ class Scope:
         self._ignores_offset = self._ignores_offset or sweep.ignores_offset
         return sweep if sweep.is_over else None
 
-    def end_sweep(self, sweep: Sweep, now: float) -> None:
-        """Plan what follows a sweep: single queries for what it did not show."""
-        self.sweep = None
-        if self._is_jumbled(now):
-            self._weigh(sweep, now)
+    def _judge_yield(self, sweep: Sweep, now: float) -> None:
+        """Let queries and pages take turns once pages show fewer jobs than queries would; where they always will, stop."""
+        if sweep.found >= sweep.pages or sweep.to_the_end:
             return
+        if self._is_jumbled(now) and sweep.pages >= _PAGES_TO_JUDGE:
+            sweep.is_over = True
+        elif not self._alternates:
+            self._alternates = self._page_was_last = True
+            self._query_missing(sweep)
+
+    def _query_missing(self, sweep: Sweep) -> None:
         for job_id in [job_id for job_id in self._unlocated if job_id in sweep.missing]:
             record = self.records[job_id]
             if not record.state & ASKED and not record.is_personal:
                 self._query_soon(record)
+
+    def end_sweep(self, sweep: Sweep, now: float) -> None:
+        """Plan what follows a sweep: single queries for what it did not show."""
+        self.sweep = None
+        self._alternates = False
+        if self._is_jumbled(now):
+            self._weigh(sweep, now)
+            return
+        self._query_missing(sweep)
         if self._unlocated:
             self._lost.raise_at(now)
         else:
@@ -554,8 +587,7 @@ class Scope:
             return
         self._unhelpful.clear()
         for record in [record for job_id, record in self.records.items() if job_id in sweep.missing]:
-            unseen = self._line.round - record.seen
-            if (record.place is None or unseen > _ROUNDS_UNSEEN) and not record.state & ASKED:
+            if self._line.round - record.seen > _ROUNDS_UNSEEN and not record.state & ASKED:
                 record.place = None
                 self._query_soon(record)
 

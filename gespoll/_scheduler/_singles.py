@@ -31,10 +31,10 @@ class Singles:
         return len(self._urgent) + len(self._own) + len(self._new) + len(self._turn)
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether any job takes turns."""
+    def waiting(self) -> int:
+        """How many jobs take turns, or few more."""
         self._drop_stale()
-        return bool(self._new) or bool(self._turn)
+        return len(self._new) + len(self._turn)
 
     def clear(self) -> None:
         """Forget all plans."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Sequence
+from itertools import count, takewhile
 from typing import Literal
 
 import attrs
@@ -42,6 +43,8 @@ class Sweep:
     """Where the newest entries stand."""
     total: int | None = None
     """How many entries there were when it was last told."""
+    overlaps: bool = True
+    """Whether pages are to overlap, which helps only where the list keeps its order."""
     offset: int = 0
     """Where the next page begins."""
     pages: int = 0
@@ -85,6 +88,8 @@ class Sweep:
     _low: int | None = None
     """Where the entries read from the end begin; `None` while it walks from the start."""
     _high: int = 0
+    _goal: int | None = None
+    """How many entries there were when it began at the end; what has come since is not looked for."""
 
     def __attrs_post_init__(self) -> None:
         if self.newest_at == "end" and self.total is not None and self.total > self.limit:
@@ -119,9 +124,10 @@ class Sweep:
             self.total = None
         self.newest_at = self.newest_at or window.newest_at
         self.cut_at = self._short if self._short and self._new else self.cut_at
-        count = self._entries + window.skipped
-        self._short = count if count < self.limit else None
-        self._advance(count)
+        entries = self._entries + window.skipped
+        may_go_on = self._low is None and (self.total is None or self.offset + entries < self.total)
+        self._short = entries if entries < self.limit and may_go_on else None
+        self._advance(entries)
         enough = not self.missing or (not self.to_the_end and self.pages >= self.pages_at_most)
         self.is_complete = self.is_complete or (not self._new and self._stands_still)
         self.is_over = self.is_over or not self._new or enough
@@ -135,55 +141,62 @@ class Sweep:
         if repeated and not self._new and self.offset > 0:
             self.ignores_offset = self._repeated_first
         places = [place for place, _ in self._repeated]
-        from_start = sum(place >= len(places) for place in places)
-        from_end = sum(place < self._entries - len(places) for place in places)
-        self.is_jumbled = self.is_jumbled or min(from_start, from_end) >= _STRAYS
+        at_start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], enumerate(places)))
+        from_end = zip(count(self._entries - 1, -1), reversed(places), strict=False)
+        at_end = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], from_end))
+        self.is_jumbled = self.is_jumbled or len(places) - at_start - at_end >= _STRAYS
 
-    def _advance(self, count: int) -> None:
+    def _advance(self, entries: int) -> None:
         if self._low is not None:
-            self._advance_from_the_end(count)
-        elif self.pages == 1 and self.newest_at == "end" and self.total is not None and self.total > count > 0:
-            self._read_short(count)
-            self._head = count
-            self._turn_round(max(self.total - self.limit, count))
+            self._advance_from_the_end(entries)
+        elif self.pages == 1 and self.newest_at == "end" and self.total is not None and self.total > entries > 0:
+            self._read_short(entries)
+            self._head = entries
+            self._turn_round(max(self.total - self.limit, entries))
         else:
-            self._advance_from_the_start(count)
+            self._advance_from_the_start(entries)
 
-    def _advance_from_the_start(self, count: int) -> None:
-        reached = self.offset + count
+    def _advance_from_the_start(self, entries: int) -> None:
+        reached = self.offset + entries
         if self.total is not None:
             if reached >= self.total:
                 self.is_over = True
                 self.is_complete = self._stands_still or self._has_all
-        elif count == 0 or (self.pages > 1 and count < self.limit):
+        elif entries == 0 or (self.pages > 1 and entries < self.limit):
             self.is_over = True
             self.is_complete = self._stands_still
         if not self.is_over:
-            self._read_short(count)
-        self._repeats = overlap(self.limit)
-        self.offset += count - self._repeats
+            self._read_short(entries)
+        self._repeats = self._overlap
+        self.offset += entries - self._repeats
+
+    @property
+    def _overlap(self) -> int:
+        return overlap(self.limit) if self.overlaps else 0
 
     @property
     def _has_all(self) -> bool:
         return len(self._seen) + self._skipped >= self._least_total
 
-    def _read_short(self, count: int) -> None:
+    def _read_short(self, entries: int) -> None:
         """Go on with smaller pages after a short one: the server cuts, or this was the end."""
-        if count < self.limit:
-            self.limit = max(count, 1)
+        if entries < self.limit:
+            self.limit = max(entries, 1)
 
     def _turn_round(self, offset: int) -> None:
         """Walk from the end: its last page first."""
         self._low = self._high = self.offset = offset
 
-    def _advance_from_the_end(self, count: int) -> None:
-        """Go on with the page before what was read, or with what has come behind it meanwhile."""
+    def _advance_from_the_end(self, entries: int) -> None:
+        """Go on with the page before what was read, or behind it where the walk did not begin at the very end."""
         low = min(self._low or 0, self.offset)
-        self._low, self._high = low, max(self._high, self.offset + count)
-        repeats = self._repeats = overlap(self.limit)
+        self._low, self._high = low, max(self._high, self.offset + entries)
+        repeats = self._repeats = self._overlap
         self._stands_still = False
-        if self.total is not None and self._high < self.total:
-            self._read_short(count)
+        if self._goal is None:
+            self._goal = self.total
+        if self._goal is not None and self._high < self._goal:
+            self._read_short(entries)
             self.offset = self._high - repeats
         elif low <= self._head:
             self.is_over = True
