@@ -146,6 +146,33 @@ class RequestBudget:
 
 
 @attrs.define(eq=False)
+class Hold:
+    """Until when nothing is sent to a scope, because the server asked for it, or keeps failing."""
+
+    rng: random.Random
+    until: float = float("-inf")
+    _streak: RetryDelays | None = None
+    _failed_at: float = float("-inf")
+
+    def answered(self) -> None:
+        """Note a good answer, or a time in which nobody asked: either ends a row of failures."""
+        self._streak = None
+
+    def failed(self, error: SourceError, sent_at: float, now: float) -> None:
+        """Hold the scope as a failed look demands: by Retry-After, by throttling, by failures in a row."""
+        asked = wait_asked(error)
+        if asked is not None:
+            self.until = max(self.until, now + asked)
+        if sent_at < self._failed_at:
+            return
+        self._failed_at = now
+        is_first = self._streak is None
+        self._streak = self._streak or RetryDelays(self.rng)
+        if not is_first or isinstance(error, Throttled):
+            self.until = max(self.until, now + self._streak.next())
+
+
+@attrs.define(eq=False)
 class Outage:
     """How long a scope has given no good answer."""
 

@@ -600,7 +600,7 @@ class TestListPage:
     def test_null_list_is_empty(self) -> None:
         """With or without a total."""
         assert emptied(V2.read_page(reply({"job_list": None, "job_count": 0}))) == 0
-        assert emptied(V2.read_page(reply({"job_list": None}))) == None
+        assert emptied(V2.read_page(reply({"job_list": None}))) is None
 
     def test_missing_list_beside_a_total_is_empty(self) -> None:
         """The total shows that it is a list reply."""
@@ -621,7 +621,7 @@ class TestListPage:
     @pytest.mark.parametrize("total", [b"1e999", b'"\xff"', b"-1", b"null", b"[]"])
     def test_unreadable_total_is_untold(self, total: bytes) -> None:
         """The list is read all the same."""
-        assert emptied(V2.read_page(reply(b'{"job_list": [], "job_count": ' + total + b"}"))) == None
+        assert emptied(V2.read_page(reply(b'{"job_list": [], "job_count": ' + total + b"}"))) is None
 
     @pytest.mark.parametrize("body", [b"[]", b"{", b"", b"\xff", b'{"job_list": [' + b"[" * 10**5, HTML])
     def test_body_that_is_no_object_is_a_failed_poll(self, body: bytes) -> None:

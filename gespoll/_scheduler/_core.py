@@ -23,9 +23,11 @@ from gespoll._errors import (
     Throttled,
 )
 from gespoll._jobs import Job, JobRef, JobStatus, status_of_word
-from gespoll._pacing import Hit, Outage, RequestBudget, hit_of, is_answer
+from gespoll._pacing import Hit, Hold, Outage, RequestBudget, hit_of, is_answer
 from gespoll._scheduler._ledger import Expiry, Ledger
+from gespoll._scheduler._listing import Listing
 from gespoll._scheduler._observation import Scope
+from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import MISSES_AT_LEAST, Absence, Key, Profile, Record, merged, profile_of
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._settings import Settings
@@ -103,16 +105,16 @@ class Scheduler:
         scope = self._scope(key[0])
         record: Record[Ledger] | None = scope.records.get(key[1])
         if record is None:
-            record = Record(ref, scope.name, now)
+            record = Record(ref, key[0], now)
             ledger.take(record, ref)
             scope.add(record, now)
-            if scope.refusal is not None:
-                self._end_listed_only(scope, scope.refusal, now)
+            if scope.listing.refusal is not None:
+                self._end_listed_only(scope, scope.listing.refusal, now)
             return record
         if not ledger.take(record, ref):
             return None
         if record.graph is None and ref.graph is not None:
-            scope.locate(record, ref.graph)
+            scope.queries.locate(record, ref.graph)
         if record.job is not None:
             ledger.tell(record, None, record.job, now)
         return record
@@ -179,7 +181,7 @@ class Scheduler:
         for at, (job_id, word) in enumerate(zip(ids, words, strict=True)):
             record = find(job_id)
             if record is None:
-                if scope.ended_by_queries and word and self._contradicts(scope, request, job_id, word):
+                if scope.ends and word and self._contradicts(scope, request, job_id, word):
                     self._suspects.add(request)
             elif word and (everything or record.profile is None or record.profile.word != word or record.care):
                 wanted.append(at)
@@ -192,7 +194,7 @@ class Scheduler:
         """Take back a request that was cancelled before it brought anything."""
         if isinstance(request, Window):
             self._suspects.discard(request)
-        self._scopes[request.scope].again(request, now)
+        self._scopes[request.scope].again(request)
 
     def record(self, request: Request, outcome: Outcome, now: float) -> None:
         """Take in what came of a request, all at once; see `taking_in`."""
@@ -210,8 +212,8 @@ class Scheduler:
         scope = self._scopes[request.scope]
         if isinstance(outcome, CredentialsRenewed):
             for each in self._scopes.values():
-                each.renewed()
-            scope.again(request, now)
+                each.listing.renewed()
+            scope.again(request)
         elif isinstance(outcome, SourceError):
             self._failed(scope, request, outcome, now)
         else:
@@ -235,11 +237,11 @@ class Scheduler:
                 record.care.retries = None
             was_candidate = record.candidate is not None
             if request.graph is not None and outcome.related_graph is not None:
-                scope.learn_graph(outcome.related_graph, request.graph)
+                scope.queries.learn_graph(outcome.related_graph, request.graph)
             reading = outcome if outcome.name is not None else merged(outcome, record.candidate or record.job)
             self._observe(scope, record, reading, now, listed=False)
             if record.has_ended:
-                scope.ended_by_query(request.job_id, now)
+                scope.ends.add(request.job_id, now)
             else:
                 self._plan_next(scope, record, now, confirming=was_candidate)
         self._looked([record], request.sent_at, now)
@@ -248,9 +250,9 @@ class Scheduler:
         if record.candidate is None:
             scope.queried(record, now)
         elif confirming:
-            scope.query_again(record, now)
+            scope.queries.again(record, now)
         else:
-            scope.query_first(record)
+            scope.queries.first(record)
 
     def _read_window(self, scope: Scope, request: Window, outcome: object, now: float) -> Iterator[None]:
         if not isinstance(outcome, ListWindow):
@@ -263,7 +265,7 @@ class Scheduler:
             if self._expiring:
                 self._looked([record for _, record in places], request.sent_at, now)
             yield
-        sweep = scope.end_of_window(request, outcome, now)
+        sweep = scope.end_page(request, outcome, now)
         if sweep is not None:
             self._end_sweep(scope, sweep, now)
         if request in self._suspects:
@@ -276,12 +278,12 @@ class Scheduler:
         if job is None:
             record.was_seen()
             return
-        if record.graph is None and job.related_graph in scope.graph_ids:
-            scope.locate(record, scope.graph_ids[job.related_graph])
+        if record.graph is None and (graph := scope.queries.graph_of(job.related_graph)) is not None:
+            scope.queries.locate(record, graph)
         was_candidate = record.candidate is not None
         self._observe(scope, record, attrs.evolve(job, ref=record.ref), now, listed=True)
         if record.candidate is not None and not was_candidate:
-            scope.query_first(record)
+            scope.queries.first(record)
 
     def _observe(self, scope: Scope, record: Record[Ledger], job: Job, now: float, *, listed: bool) -> None:
         """Take a reading in: tell it, keep it for confirmation, or pass it over."""
@@ -375,8 +377,8 @@ class Scheduler:
         if care.candidate is not None:
             self._denied(scope, record, care.candidate, now)
             return
-        if record.ref.graph is None and scope.has_list and scope.refusal is None:
-            scope.locate(record, None)
+        if record.ref.graph is None and scope.has_readable_list:
+            scope.queries.locate(record, None)
             scope.queried(record, now)
             return
         absence = care.absence = care.absence or Absence(since=now)
@@ -385,11 +387,11 @@ class Scheduler:
         waited = request.sent_at - absence.since
         if absence.misses >= MISSES_AT_LEAST and waited >= self._settings.not_found_grace:
             self._end_absent(scope, record, absence, now)
-        elif error.graph_missing and scope.has_list and scope.refusal is None:
-            scope.locate(record, None)
-            scope.query_at(record, now)
+        elif error.graph_missing and scope.has_readable_list:
+            scope.queries.locate(record, None)
+            scope.listing.begin_rounds(now)
         else:
-            scope.query_again(record, now)
+            scope.queries.again(record, now)
 
     def _denied(self, scope: Scope, record: Record[Ledger], candidate: Job, now: float) -> None:
         """Take an end that the list told, and single queries deny again and again, as the list told it."""
@@ -398,7 +400,7 @@ class Scheduler:
         if care.denials >= MISSES_AT_LEAST:
             self._tell(scope, record, candidate, now)
         else:
-            scope.query_again(record, now)
+            scope.queries.again(record, now)
 
     def _end_absent(self, scope: Scope, record: Record[Ledger], absence: Absence, now: float) -> None:
         kind = JobNotFound if record.profile is None else JobVanished
@@ -408,9 +410,9 @@ class Scheduler:
 
     def _end_sweep(self, scope: Scope, sweep: Sweep, now: float) -> None:
         if sweep.is_complete:
-            for job_id in sorted(scope.listed_only & sweep.missing):
+            for job_id in sorted(scope.queries.listed_only & sweep.missing):
                 self._lacked(scope, scope.records[job_id], sweep, now)
-        scope.end_sweep(sweep, now)
+        scope.listing.end_sweep(sweep, now)
 
     def _lacked(self, scope: Scope, record: Record[Ledger], sweep: Sweep, now: float) -> None:
         """Note that a complete sweep lacked a job that only the list can show."""
@@ -443,24 +445,24 @@ class Scheduler:
 
     def _throttled(self, scope: Scope, request: Request, error: Throttled, now: float) -> None:
         """Slow down what the limit is for: one kind of request, or all where the server does not say."""
-        pace = scope.list_pace if isinstance(request, Window) else scope.query_pace
+        pace = scope.listing.pace if isinstance(request, Window) else scope.queries.pace
         (pace if error.policy == "api" else self._budget).throttled(error, request.sent_at, now)
 
     def _list_failed(self, scope: Scope, request: Window, error: SourceError, hit: Hit, now: float) -> None:
         self._suspects.discard(request)
         if hit is Hit.LIST:
-            if scope.refused(request, error, now):
+            if scope.window_refused(request, error, now):
                 self._end_listed_only(scope, error, now)
             return
-        scope.failed(error, request.sent_at, now)
-        scope.window_failed(request, now)
+        scope.hold.failed(error, request.sent_at, now)
+        scope.listing.failed(request, now)
 
     def _end_listed_only(self, scope: Scope, error: SourceError, now: float) -> None:
         """End the jobs that only the list can show, which may not be read; with a graph they can be queried."""
         for record in [record for record in scope.records.values() if record.graph is None]:
             if record.ref.graph is not None:
-                scope.locate(record, record.ref.graph)
-                scope.query_again(record, now)
+                scope.queries.locate(record, record.ref.graph)
+                scope.queries.again(record, now)
                 continue
             advised = error.with_pending(())
             advised.detail = f"{error.detail}; give graph= to query job {record.ref} by itself"
@@ -468,13 +470,13 @@ class Scheduler:
 
     def _query_failed(self, scope: Scope, request: Get, error: SourceError, hit: Hit, now: float) -> None:
         if hit is Hit.DELAY:
-            scope.failed(error, request.sent_at, now)
+            scope.hold.failed(error, request.sent_at, now)
         record = scope.returned(request)
         if record is None:
             return
         record.cared().failure = error
         if hit is Hit.DELAY:
-            scope.query_failed(record, now)
+            scope.queries.retry(record, now)
         elif record.candidate is not None and record.candidate.status is not JobStatus.SUCCESS:
             self._tell(scope, record, record.candidate, now)
         elif record.place is not None and record.candidate is None:
@@ -560,13 +562,10 @@ class Scheduler:
 
     def _scope(self, name: str) -> Scope:
         if name not in self._scopes:
-            self._scopes[name] = Scope(
-                name=name,
-                has_list=isinstance(self._source, ListingSource),
-                interval=self._settings.interval,
-                outage=Outage(self._settings.outage_timeout, FIRST_PATIENCE),
-                rng=self._rng,
-                query_pace=RequestBudget(self._settings.max_per_second),
-                list_pace=RequestBudget(self._settings.max_per_second),
-            )
+            settings, rate = self._settings, self._settings.max_per_second
+            has_list = isinstance(self._source, ListingSource)
+            queries = Queries(name, has_list, settings.interval, self._rng, RequestBudget(rate))
+            listing = Listing(queries, RequestBudget(rate))
+            outage = Outage(settings.outage_timeout, FIRST_PATIENCE)
+            self._scopes[name] = Scope(queries, listing, Hold(self._rng), outage)
         return self._scopes[name]

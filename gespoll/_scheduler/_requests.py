@@ -22,7 +22,7 @@ class Get:
     sent_at: float
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Window:
     """A list query."""
 

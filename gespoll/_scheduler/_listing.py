@@ -1,0 +1,468 @@
+"""The list of one scope: which window of it to ask for next, and what the windows show.
+
+Rule: in rounds, each within its period, the list is asked for every open job once: first a walk that
+looks for jobs whose places are not known, then the windows that show all others. A window that would show
+one job is a single query. Nothing is believed of a list beforehand: neither its order, nor its page size,
+nor that it tells the truth; each is found out, and a list that does not serve is left for a while.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Any, Literal
+
+import attrs
+
+from gespoll._errors import SourceError
+from gespoll._pacing import RequestBudget, RetryDelays
+from gespoll._scheduler._doubt import Doubt
+from gespoll._scheduler._line import Line, Place
+from gespoll._scheduler._page_size import PageSize
+from gespoll._scheduler._queries import Queries
+from gespoll._scheduler._record import ASKED, SOMEWHERE, Record
+from gespoll._scheduler._requests import Request, Window
+from gespoll._scheduler._sweep import Sweep
+from gespoll._source import ListWindow
+
+LIST_FROM = 2
+"""Open jobs from which a list window is asked for: it shows them all in one request."""
+FRONT = -math.inf
+"""Due before anything else."""
+_SLICE = 1000
+_FAILURES_AT_MOST = 2
+_PROBES = 50
+_LOST_SHARE = 0.1
+_LOST_FROM = 10
+_BAD_ROUNDS = 2
+_PAGES_TO_JUDGE = 5
+_ROUNDS_UNSEEN = 8
+_short_doubt = partial(Doubt, 10.0, 600.0)
+_long_doubt = partial(Doubt, 600.0, 14400.0)
+
+
+@attrs.define(eq=False)
+class Listing:
+    """What is known of a list, and the round that is going on."""
+
+    queries: Queries
+    """The open jobs, and how they are looked at without the list."""
+    pace: RequestBudget
+    refusal: SourceError | None = None
+    """Why the list may not be read, until the credentials are renewed."""
+    size: PageSize = attrs.field(factory=PageSize)
+    line: Line = attrs.field(factory=Line)
+    sweep: Sweep | None = None
+    """The walk that is going on."""
+    round_due: float = math.inf
+    """When the next round begins; infinite while single queries serve."""
+    round_began: float = -math.inf
+    period: float = 0.0
+    """Seconds from one round to the next, as last planned."""
+    cost: int = 0
+    """Requests of the last round."""
+    under_way: dict[Window, int] = attrs.field(factory=dict)
+    """The windows asked for, and in which round each was."""
+    _unlocated: dict[str, None] = attrs.field(factory=dict)
+    _fresh: int = 0
+    _in_round: bool = False
+    _again: bool = False
+    _units: int = 0
+    _total: int | None = None
+    _newest_at: Literal["start", "end"] | None = None
+    _ignores_offset: bool = False
+    _bad_rounds: int = 0
+    _is_scattered: bool = False
+    _alternates: bool = False
+    _page_was_last: bool = True
+    _failures: int = 0
+    _failed_at: float = -math.inf
+    _ready_at: float = -math.inf
+    _retries: RetryDelays | None = None
+    _lost: Doubt = attrs.field(factory=_short_doubt)
+    _unhelpful: Doubt = attrs.field(factory=_short_doubt)
+    _untrue: Doubt = attrs.field(factory=_long_doubt)
+    _jumbled: Doubt = attrs.field(factory=_long_doubt)
+
+    @property
+    def _records(self) -> dict[str, Record[Any]]:
+        return self.queries.records
+
+    @property
+    def kept(self) -> int:
+        """How much is kept for open jobs; nothing when none is open."""
+        return len(self.line) + len(self._unlocated) + len(self.under_way)
+
+    def add(self, record: Record[Any], now: float) -> bool:
+        """Look for another open job; tell whether the list is to show it."""
+        record.seen = self.line.round
+        if self.queries.has_list and self.refusal is None:
+            self._unlocated[record.ref.job_id] = None
+            self._fresh += 1
+        self.begin_rounds(now)
+        return self.covers(now)
+
+    def remove(self, job_id: str) -> None:
+        """Look for a job no more."""
+        self._unlocated.pop(job_id, None)
+        if self.sweep is not None:
+            self.sweep.missing.discard(job_id)
+
+    def rest(self) -> None:
+        """Start over with a clean record when nothing is open."""
+        self._end_rounds()
+        self.under_way.clear()
+        self._unlocated.clear()
+        self._fresh = self._failures = 0
+        self._retries = None
+        self._ready_at = -math.inf
+
+    # Whether it serves
+
+    def covers(self, now: float) -> bool:
+        """Whether the list is to show the jobs."""
+        if not self.queries.has_list or self.refusal is not None:
+            return False
+        if self.queries.listed_only:
+            return True
+        return len(self._records) >= LIST_FROM and now >= max(self._unhelpful.until, self._untrue.until)
+
+    @property
+    def in_rounds(self) -> bool:
+        """Whether the list is asked for again and again."""
+        return self._in_round or self.round_due < math.inf
+
+    def begin_rounds(self, now: float) -> None:
+        """Ask for the list from now on, if it is to serve and is not asked for already."""
+        if not self.in_rounds and self.covers(now):
+            self.round_due = now
+
+    def distrust(self, now: float) -> None:
+        """Ask for the list no more, for a while: it tells old states as new."""
+        self._untrue.raise_at(now)
+        self._leave(now)
+
+    def answers_alone(self, now: float) -> None:
+        """Note that a single query was answered: a list that failed some times in a row is left for a while."""
+        if self._failures >= _FAILURES_AT_MOST:
+            self._failures = 0
+            self._unhelpful.raise_at(now)
+            self._leave(now)
+
+    def _leave(self, now: float) -> None:
+        """Look at every job by its own query from now on, as long as the list does not serve."""
+        self._end_rounds()
+        for job_id, record in self._records.items():
+            record.place = None
+            self._unlocated[job_id] = None
+            if record.graph is None and record.ref.graph is not None:
+                self.queries.locate(record, record.ref.graph)
+            self.queries.in_turn(record, now)
+        self.begin_rounds(now)
+
+    # Rounds
+
+    def due(self) -> float:
+        """Tell when a request of a round is due; it may not leave before the budget allows it."""
+        if not self._in_round:
+            due = self.round_due
+        elif self.sweep is not None and self.sweep.asked is not None:
+            return math.inf
+        else:
+            due = self._ready_at
+        return max(due, self.pace.ready_at)
+
+    def next(self, now: float) -> Request | None:
+        """Give the next request of a round; `None` when there is none, and at the end of a round."""
+        if not self._in_round:
+            self._begin_round(now)
+        if not self._in_round:
+            return None
+        if self.sweep is not None:
+            request = self._window(self.sweep.offset, self.sweep.limit, now)
+            self.sweep.asked = request
+            return request
+        return self._next_of_line(now)
+
+    def _next_of_line(self, now: float) -> Request | None:
+        while (reach := self.line.next_reach(self.size.limit, now)) is not None:
+            alone = reach.records[0] if len(reach.records) == 1 else None
+            if alone is None or not self.queries.can_be_queried(alone):
+                window = self._window(0 if self._ignores_offset else reach.offset, reach.limit, now, reach.records)
+                window.is_repeat = reach.is_repeat
+                return window
+            self.line.queried(alone)
+            if self.queries.is_free(alone):
+                self._units += 1
+                return self.queries.ask(alone, now)
+        self._end_round(now)
+        return None
+
+    def _window(self, offset: int, limit: int, now: float, expected: tuple[Record[Any], ...] = ()) -> Window:
+        window = Window(self.queries.scope, offset, limit, now, expected)
+        self.under_way[window] = self.line.round
+        self._units += 1
+        self.pace.spend(now)
+        return window
+
+    def takes_turns(self, now: float) -> bool:
+        """Whether a query is to go before the next page, of a walk that shows fewer jobs than it costs requests."""
+        if self.sweep is None or not self._alternates or self.queries.due() > now:
+            return False
+        self._page_was_last = not self._page_was_last
+        return not self._page_was_last
+
+    def look_now(self, count: int, now: float) -> bool:
+        """Begin a round at once, where that takes fewer requests than querying some jobs; tell whether it does."""
+        if not self.covers(now) or count <= max(self.cost, 1):
+            return False
+        self.hurry()
+        return True
+
+    def hurry(self) -> None:
+        """Begin a round at once, or when the walk that is going on is over."""
+        self._again = self.sweep is not None
+        if not self._again:
+            self._in_round = False
+            self.round_due = FRONT
+
+    def _begin_round(self, now: float) -> None:
+        if not self.covers(now):
+            self._leave(now)
+            return
+        self.size.begin_round(now)
+        self._judge_order(now)
+        self.line.begin_round([window.expected for window in self.under_way if window.expected])
+        self._in_round = True
+        self.round_began = now
+        self._units = 0
+        self.sweep = self._next_sweep(now)
+        self._fresh = 0
+
+    def _next_sweep(self, now: float) -> Sweep | None:
+        """Tell which walk the round begins with, if it needs one."""
+        if self.is_jumbled(now):
+            everything = set(self._records)
+            return self._sweep(everything, len(everything), self.size.limit, now, newest_at=None, overlaps=False)
+        looks_for_all = bool(self.queries.listed_only) or now >= self._lost.until
+        if not self._unlocated or not (looks_for_all or self._fresh):
+            return None
+        pages = len(self._unlocated) if looks_for_all else self._fresh
+        limit = self.size.limit if self.queries.listed_only else self.size.for_jobs(len(self._unlocated))
+        return self._sweep(set(self._unlocated), pages, limit, now, newest_at=self._newest_at, total=self._total)
+
+    def _sweep(self, missing: set[str], pages: int, limit: int, now: float, **fields: Any) -> Sweep:
+        to_the_end = bool(self.queries.listed_only)
+        return Sweep(now, limit, missing=missing, pages_at_most=pages, to_the_end=to_the_end, **fields)
+
+    def _end_round(self, now: float) -> None:
+        """Plan the next round.
+
+        Windows go before queries, so rounds leave time for the queries that wait, half of the budget at most.
+        """
+        self.cost = self._units
+        requests = max(self._units, 1) + min(self.queries.singles.waiting, self._units)
+        self.period = max(self.queries.interval, requests / self.pace.rate)
+        self._in_round = False
+        self.round_due = FRONT if self._again else max(self.round_began + self.period, now)
+        self._again = False
+
+    def _end_rounds(self) -> None:
+        self._in_round = self._again = self._alternates = False
+        self.round_due = math.inf
+        self.sweep = None
+        self.line.clear()
+
+    # Its order
+
+    def is_jumbled(self, now: float) -> bool:
+        """Whether the list is taken to have no order."""
+        return now < self._jumbled.until
+
+    def _judge_order(self, now: float) -> None:
+        """Find out whether the list keeps its order, by how many jobs were not where they were to be."""
+        is_bad = self.line.expected >= _LOST_FROM and self.line.lost > _LOST_SHARE * self.line.expected
+        self._bad_rounds = self._bad_rounds + 1 if is_bad else 0
+        if self._bad_rounds >= _BAD_ROUNDS:
+            self._doubt_order(now)
+        elif self._is_scattered and not self.is_jumbled(now):
+            self._is_scattered = False
+            self._place_all(None)
+            self._unlocated.update(dict.fromkeys(self._records))
+
+    def _doubt_order(self, now: float) -> None:
+        self._bad_rounds = 0
+        self._jumbled.raise_at(now)
+        self._is_scattered = True
+        self._place_all(SOMEWHERE)
+        self.line.clear()
+
+    def _place_all(self, place: int | None) -> None:
+        for record in self._records.values():
+            record.place = place
+
+    # What windows show
+
+    def read(self, request: Window, window: ListWindow, now: float) -> Iterator[list[Place]]:
+        """Take in a page, a slice at a time; gives the open jobs of each slice, with their places in it.
+
+        Between two slices anything else may happen. `end_page` is to follow.
+        """
+        self._failures = 0
+        self._retries = None
+        self._total = window.total
+        self._newest_at = window.newest_at or self._newest_at
+        self.line.drifts = self._newest_at == "start"
+        offset = 0 if self._ignores_offset else request.offset
+        sweep = self.sweep if self.sweep is not None and self.sweep.asked is request else None
+        is_placed = False
+        for start in range(0, max(len(window.ids), 1), _SLICE):
+            ids = window.ids[start : start + _SLICE]
+            places = self._places(ids, start, window)
+            if start == 0 and not self.is_jumbled(now):
+                is_placed = self.line.correct(offset, places, now)
+            if sweep is not None:
+                sweep.see(ids, window.unread)
+            self._see(request, offset, places, now)
+            yield places
+        self._look_for_missed(request, offset, len(window.ids) + window.skipped, is_placed=is_placed)
+
+    def _places(self, ids: tuple[str, ...], start: int, window: ListWindow) -> list[Place]:
+        find = self._records.get
+        places = [(at, record) for at, job_id in enumerate(ids, start) if (record := find(job_id)) is not None]
+        if window.unread:
+            places = [(at, record) for at, record in places if record.ref.job_id not in window.unread]
+        return places
+
+    def _see(self, request: Window, offset: int, places: list[Place], now: float) -> None:
+        if not self.in_rounds:
+            return  # the list was left while this was under way: single queries serve
+        for _, record in places if self._unlocated else ():
+            self._unlocated.pop(record.ref.job_id, None)
+        if self.is_jumbled(now):
+            for _, record in places:
+                record.place = SOMEWHERE
+                record.seen = self.line.round
+        else:
+            self.line.see(offset, places, self.under_way.get(request, self.line.round))
+
+    def _look_for_missed(self, request: Window, offset: int, count: int, *, is_placed: bool) -> None:
+        """Query jobs that the list was to show and did not, and look for them in the next round."""
+        if self.under_way.get(request) != self.line.round or not request.expected:
+            return
+        may_repeat = not request.is_repeat and (is_placed or count < request.limit)
+        for record in self.line.missed(request.expected, offset, count, may_repeat=may_repeat):
+            record.place = None
+            self._unlocated[record.ref.job_id] = None
+            self.queries.soon(record)
+
+    def end_page(self, request: Window, window: ListWindow, now: float) -> Sweep | None:
+        """Plan what follows a page; gives the walk that is over with it."""
+        sweep = self.sweep if self.sweep is not None and self.sweep.asked is request else None
+        self.returned(request)
+        self.size.learn(request, window, now)
+        if sweep is None:
+            return None
+        sweep.end_page(window)
+        if sweep.cut_at is not None:
+            self.size.cut(sweep.cut_at, now)
+        if sweep.is_jumbled and not self.is_jumbled(now):
+            self._doubt_order(now)
+        self._ignores_offset = self._ignores_offset or sweep.ignores_offset
+        self._judge_yield(sweep, now)
+        return sweep if sweep.is_over else None
+
+    def _judge_yield(self, sweep: Sweep, now: float) -> None:
+        """Let queries and pages take turns once pages show fewer jobs than queries; where they always will, stop."""
+        if sweep.found >= sweep.pages or sweep.to_the_end:
+            return
+        if self.is_jumbled(now) and sweep.pages >= _PAGES_TO_JUDGE:
+            sweep.is_over = True
+        elif not self._alternates:
+            self._alternates = self._page_was_last = True
+            self._query_missing(sweep)
+
+    def _query_missing(self, sweep: Sweep) -> None:
+        self.queries.missing([job_id for job_id in self._unlocated if job_id in sweep.missing])
+
+    def end_sweep(self, sweep: Sweep, now: float) -> None:
+        """Plan what follows a walk: single queries for what it did not show."""
+        self.sweep = None
+        self._alternates = False
+        if self.is_jumbled(now):
+            self._weigh(sweep, now)
+            return
+        self._query_missing(sweep)
+        if self._unlocated:
+            self._lost.raise_at(now)
+        else:
+            self._lost.clear()
+        if not sweep.found and not len(self.line) and not self.queries.listed_only:
+            self._unhelpful.raise_at(now)
+            self._leave(now)
+
+    def _weigh(self, sweep: Sweep, now: float) -> None:
+        """Of a list without order, see whether a page shows more jobs than single queries would."""
+        if sweep.found < LIST_FROM * sweep.pages and not sweep.to_the_end:
+            self._unhelpful.raise_at(now)
+            self._leave(now)
+            return
+        self._unhelpful.clear()
+        for record in [record for job_id, record in self._records.items() if job_id in sweep.missing]:
+            if self.line.round - record.seen > _ROUNDS_UNSEEN and not record.state & ASKED:
+                record.place = None
+                self.queries.soon(record)
+
+    # Failures
+
+    def returned(self, request: Window) -> None:
+        """Note that a window is under way no more."""
+        self.under_way.pop(request, None)
+        if self.sweep is not None and self.sweep.asked is request:
+            self.sweep.asked = None
+
+    def put_back(self, request: Window) -> None:
+        """Ask for the jobs of a window again, which brought nothing."""
+        if self.under_way.get(request) == self.line.round:
+            self.line.put_back(request.expected)
+            self._in_round = self._in_round or bool(request.expected)
+        self.returned(request)
+
+    def failed(self, request: Window, now: float) -> None:
+        """Plan the next attempt of a window that failed.
+
+        A single query goes first; if it is answered while the list has failed some times in a row, single
+        queries serve.
+        """
+        self.put_back(request)
+        if request.sent_at < self._failed_at:
+            return
+        self._failed_at = now
+        self._failures += 1
+        self._retries = self._retries or RetryDelays(self.queries.rng)
+        self._ready_at = now + self._retries.next()
+        probe = next(filter(self.queries.is_free, islice(self._records.values(), _PROBES)), None)
+        if probe is not None:
+            self.queries.first(probe)
+
+    def renewed(self) -> None:
+        """Ask for the list again: the credentials are new, and so may be what they allow."""
+        if self.refusal is not None:
+            self._unlocated.update(dict.fromkeys(self._records))
+        self.refusal = None
+        self.size = PageSize()
+
+    def refused(self, request: Window, error: SourceError, now: float) -> bool:
+        """Take a refused window in: a smaller page is tried, else the list is given up, and this tells so."""
+        if self.size.shrink(request.limit, error, now):
+            if self.sweep is not None:
+                self.sweep.limit = min(self.sweep.limit, self.size.limit)
+            self.put_back(request)
+            return False
+        self.returned(request)
+        self.refusal = error
+        self._leave(now)
+        self._unlocated.clear()
+        return True

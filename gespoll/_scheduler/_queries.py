@@ -1,0 +1,146 @@
+"""The open jobs of one scope, and the single queries planned for them.
+
+Rule: a job is queried where its graph is known; one that only the list can show is left to the list.
+Whether a job needs a query is not decided here, only when it leaves.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+
+from gespoll._pacing import RequestBudget, RetryDelays, look_delay
+from gespoll._scheduler._record import ASKED, Record
+from gespoll._scheduler._requests import Get
+from gespoll._scheduler._singles import Singles
+
+
+@attrs.define(eq=False)
+class Queries:
+    """Open jobs, and when each is queried by itself."""
+
+    scope: str
+    has_list: bool
+    interval: float
+    rng: random.Random
+    pace: RequestBudget
+    records: dict[str, Record[Any]] = attrs.field(factory=dict)
+    """The open jobs by their ids."""
+    listed_only: set[str] = attrs.field(factory=set)
+    """Ids of jobs that only the list can show."""
+    singles: Singles = attrs.field(factory=Singles)
+    _graphs: dict[str, str] = attrs.field(factory=dict)
+    """Graph ids by graph name, learned from jobs whose both are known."""
+
+    # Where jobs can be queried
+
+    def locate(self, record: Record[Any], graph: str | None) -> None:
+        """Note in which graph a job can be queried; `None` when only the list can show it."""
+        if graph != record.graph:
+            record.cared().graph = graph
+        if graph is None and self.has_list:
+            self.listed_only.add(record.ref.job_id)
+        else:
+            self.listed_only.discard(record.ref.job_id)
+
+    def graph_of(self, name: str | None) -> str | None:
+        """Tell the id of the graph of a name, if it was learned."""
+        return None if name is None else self._graphs.get(name)
+
+    def learn_graph(self, name: str, graph: str) -> None:
+        """Note the id of the graph of this name: jobs of it that only the list could show can be queried now."""
+        if self._graphs.get(name) == graph:
+            return
+        self._graphs[name] = graph
+        for job_id in sorted(self.listed_only):
+            record = self.records[job_id]
+            if record.ref.graph is None and record.profile is not None and record.profile.related_graph == name:
+                self.locate(record, graph)
+
+    def can_be_queried(self, record: Record[Any]) -> bool:
+        """Whether a job can be queried by itself."""
+        return record.graph is not None or not self.has_list
+
+    def is_free(self, record: Record[Any]) -> bool:
+        """Whether a job can be queried by itself, and has no query of its own planned or under way."""
+        return self.can_be_queried(record) and not record.state & ASKED and not record.is_personal
+
+    # When they are
+
+    def soon(self, record: Record[Any]) -> None:
+        """Query a job as soon as may be."""
+        if self.is_free(record):
+            self.singles.soon(record)
+
+    def first(self, record: Record[Any]) -> None:
+        """Query a job before anything else; once more where that is under way."""
+        if record.state & ASKED:
+            record.cared().is_urgent = True
+        elif self.can_be_queried(record):
+            self.singles.first(record)
+
+    def in_turn(self, record: Record[Any], due: float) -> None:
+        """Query a job at about a time, behind those that were planned before."""
+        if self.is_free(record):
+            self.singles.later(record, due)
+
+    def again(self, record: Record[Any], now: float) -> None:
+        """Look at a job again after about an interval, by a query of its own."""
+        self.at(record, now + self.delay(record, now))
+
+    def at(self, record: Record[Any], due: float) -> None:
+        """Query a job at a time of its own, or at once where that is urgent."""
+        if not self.is_urgent(record) and self.can_be_queried(record):
+            self.singles.at(record, due)
+
+    def is_urgent(self, record: Record[Any]) -> bool:
+        """Whether a job whose query is back must be queried once more at once, which is planned here."""
+        if record.care is None or not record.care.is_urgent:
+            return False
+        record.care.is_urgent = False
+        self.first(record)
+        return True
+
+    def retry(self, record: Record[Any], now: float) -> None:
+        """Plan the next attempt of a query that failed."""
+        care = record.cared()
+        care.retries = care.retries or RetryDelays(self.rng)
+        self.at(record, now + care.retries.next())
+
+    def delay(self, record: Record[Any], now: float) -> float:
+        """Tell how many seconds to wait before the next query of a job."""
+        return look_delay(self.interval, now - record.added_at, self.rng)
+
+    def missing(self, job_ids: Iterable[str]) -> None:
+        """Query jobs that the list did not show."""
+        for job_id in job_ids:
+            self.soon(self.records[job_id])
+
+    # The queries
+
+    def due(self) -> float:
+        """Tell when the next query may leave; infinite when none is planned."""
+        return max(self.singles.due(), self.pace.ready_at)
+
+    def next(self, now: float) -> Get | None:
+        """Give the query that is due, if any is."""
+        record = self.singles.pop(now)
+        return None if record is None else self.ask(record, now)
+
+    def ask(self, record: Record[Any], now: float) -> Get:
+        """Query a job now."""
+        record.state |= ASKED
+        if record.care is not None:
+            record.care.due = float("inf")
+        self.pace.spend(now)
+        return Get(self.scope, record.ref.job_id, record.graph, now)
+
+    def returned(self, request: Get) -> Record[Any] | None:
+        """Note that a query is under way no more; gives its job while that is open."""
+        record = self.records.get(request.job_id)
+        if record is not None:
+            record.state &= ~ASKED
+        return record
