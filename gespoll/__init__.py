@@ -26,6 +26,7 @@ from gespoll._errors import (
 from gespoll._http import EngineSource, ManagementSource
 from gespoll._jobs import ImportFile, Job, JobRef, JobRequest, JobStatus, StateChange
 from gespoll._poller import Poller, connect
+from gespoll._scheduler import Explanation, Statistics
 from gespoll._source import JobSource, ListingSource, ListWindow
 from gespoll._watch import Watch
 
@@ -33,6 +34,7 @@ __all__ = [
     "AuthenticationError",
     "Credentials",
     "EngineSource",
+    "Explanation",
     "GespollError",
     "ImportFailed",
     "ImportFile",
@@ -58,6 +60,7 @@ __all__ = [
     "ServiceUnavailable",
     "SourceError",
     "StateChange",
+    "Statistics",
     "Throttled",
     "Token",
     "TransportError",

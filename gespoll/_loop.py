@@ -20,7 +20,17 @@ import attrs
 from gespoll._cancellation import is_stray
 from gespoll._errors import JobNotFound, SourceError, TransportError
 from gespoll._jobs import Job, JobRef
-from gespoll._scheduler import Get, Ledger, Outcome, Request, Scheduler, Settings, Window
+from gespoll._scheduler import (
+    Explanation,
+    Get,
+    Ledger,
+    Outcome,
+    Request,
+    Scheduler,
+    Settings,
+    Statistics,
+    Window,
+)
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 
 _logger = logging.getLogger("gespoll")
@@ -125,6 +135,14 @@ class Loop:
         for sent in unwanted:
             sent.withdraw()
         return unwanted
+
+    def statistics(self) -> Statistics:
+        """Tell what was done so far."""
+        return self._scheduler.statistics()
+
+    def explain(self, ref: JobRef) -> Explanation | None:
+        """Tell how a job is looked at; `None` when nobody waits for it."""
+        return self._scheduler.explain(ref, anyio.current_time())
 
     # Tasks
 

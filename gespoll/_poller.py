@@ -16,7 +16,17 @@ from gespoll._credentials import Credentials
 from gespoll._http import MAX_REPLY_BYTES, ManagementSource, Session
 from gespoll._jobs import Job, JobRef
 from gespoll._loop import Loop
-from gespoll._scheduler import Knobs, Ledger, OnFailure, Settings, check_max_open, check_timeout, outcome_of
+from gespoll._scheduler import (
+    Explanation,
+    Knobs,
+    Ledger,
+    OnFailure,
+    Settings,
+    Statistics,
+    check_max_open,
+    check_timeout,
+    outcome_of,
+)
 from gespoll._source import JobSource
 from gespoll._watch import Refs, Watch, as_ref, check_refs
 
@@ -209,6 +219,30 @@ class Poller:
         if refs is not None:
             check_refs(refs)
         return self._watch(refs, on_failure, graph, timeout=timeout, job_timeout=job_timeout, max_open=max_open)
+
+    def statistics(self) -> Statistics:
+        """Tell what was done so far: requests by kind, throttles, open jobs, the rate and the lag of ends.
+
+        Raises:
+            RuntimeError: when the poller is not open.
+        """
+        return self._open_loop().statistics()
+
+    def explain(self, job: JobRef | str, *, graph: str | None = None) -> Explanation | None:
+        """Tell how a job is looked at: what shows it, when the next look is due, and why then.
+
+        Args:
+            job: a ref, or a job id.
+            graph: with an id: its graph, as it was waited for.
+
+        Returns:
+            The explanation, or `None` when nobody waits for the job.
+
+        Raises:
+            RuntimeError: when the poller is not open.
+            ValueError: when the source cannot look at such a job.
+        """
+        return self._open_loop().explain(as_ref(job, graph))
 
     def _watch(
         self,

@@ -5,8 +5,10 @@ from gespoll._scheduler._ledger import Ledger, OnFailure, outcome_of
 from gespoll._scheduler._record import Key
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._settings import Knobs, Settings, check_max_open, check_timeout
+from gespoll._scheduler._statistics import Explanation, Statistics
 
 __all__ = [
+    "Explanation",
     "Get",
     "Key",
     "Knobs",
@@ -16,6 +18,7 @@ __all__ = [
     "Request",
     "Scheduler",
     "Settings",
+    "Statistics",
     "Window",
     "check_max_open",
     "check_timeout",

@@ -31,6 +31,7 @@ from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import MISSES_AT_LEAST, Absence, Key, Profile, Record, merged, profile_of
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._settings import Settings
+from gespoll._scheduler._statistics import Explanation, Statistics, Tally
 from gespoll._scheduler._sweep import Sweep
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 
@@ -72,6 +73,7 @@ class Scheduler:
         self._profiles: dict[Profile, Profile] = {}
         self._expiring: dict[Ledger, None] = {}
         self._last_readings: dict[Key, Job] = {}
+        self._tally = Tally()
         self.fatal: Exception | None = None
 
     # Watches
@@ -165,6 +167,7 @@ class Scheduler:
             request = scope.next_request(now)
             if request is not None:
                 self._budget.spend(now)
+                self._tally.sent(request)
                 return request
         return None
 
@@ -312,6 +315,8 @@ class Scheduler:
                 "job %s has status %r, which no API document names; it is waited on", record.ref, job.reported_status
             )
         previous = None if record.profile is None else record.profile.status
+        if job.status.is_terminal:
+            self._tally.ended_job(job.lag.total_seconds() if job.lag is not None and previous is not None else None)
         record.move(self._shared(profile_of(job)))
         watching = record.waiting()
         for ledger, _ in watching:
@@ -425,6 +430,7 @@ class Scheduler:
     # Failures
 
     def _failed(self, scope: Scope, request: Request, error: SourceError, now: float) -> None:
+        self._tally.failed(error)
         if isinstance(error, Throttled):
             self._throttled(scope, request, error, now)
         hit = hit_of(error, listing=isinstance(request, Window))
@@ -503,6 +509,36 @@ class Scheduler:
                 ledger.tell_error(record, self._last_job(record), named, now)
         for record in records:
             self._forget(self._scopes[record.scope], record)
+
+    # What is told of it
+
+    def statistics(self) -> Statistics:
+        """Tell what was done so far."""
+        scopes = [scope for scope in self._scopes.values() if scope.records]
+        return self._tally.statistics(
+            open_jobs=sum(len(scope.records) for scope in scopes),
+            rate=min([self._budget.rate, *(scope.rate for scope in scopes)]),
+            period=max((scope.period for scope in scopes), default=self._settings.interval),
+        )
+
+    def explain(self, ref: JobRef, now: float) -> Explanation | None:
+        """Tell how a job is looked at; `None` when nobody waits for it."""
+        scope_name, job_id = self.key(ref)
+        scope = self._scopes.get(scope_name)
+        record: Record[Ledger] | None = None if scope is None else scope.records.get(job_id)
+        if scope is None or record is None:
+            return None
+        due, reason = scope.explain(record, now)
+        if self._budget.ready_at > max(due, now) and self._budget.rate < self._budget.ceiling:
+            due, reason = self._budget.ready_at, f"the service throttled: {self._budget.rate:.3g} requests/s are sent"
+        shown = "query" if record.place is None else "list"
+        return Explanation(
+            ref=ref,
+            status=None if record.profile is None else record.profile.status,
+            seen_by=None if record.profile is None else shown,
+            next_look=max(due - now, 0.0),
+            reason=reason,
+        )
 
     # Deadlines
 

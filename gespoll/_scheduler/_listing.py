@@ -174,6 +174,10 @@ class Listing:
             due = self._ready_at
         return max(due, self.pace.ready_at)
 
+    def next_look(self) -> float:
+        """Tell when the jobs that the list shows are looked at next."""
+        return self.round_due if not self._in_round else -math.inf
+
     def next(self, now: float) -> Request | None:
         """Give the next request of a round; `None` when there is none, and at the end of a round."""
         if not self._in_round:
@@ -376,12 +380,10 @@ class Listing:
 
     def _judge_yield(self, sweep: Sweep, now: float) -> None:
         """Let queries and pages take turns once pages show fewer jobs than queries; where they always will, stop."""
-        if sweep.found >= sweep.pages or sweep.to_the_end:
-            return
-        if self.is_jumbled(now) and sweep.pages >= _PAGES_TO_JUDGE:
+        was_poor, self._alternates = self._alternates, sweep.found < sweep.pages and not sweep.to_the_end
+        if self._alternates and self.is_jumbled(now) and sweep.pages >= _PAGES_TO_JUDGE:
             sweep.is_over = True
-        elif not self._alternates:
-            self._alternates = self._page_was_last = True
+        elif self._alternates and not was_poor:
             self._query_missing(sweep)
 
     def _query_missing(self, sweep: Sweep) -> None:

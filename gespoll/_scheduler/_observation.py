@@ -20,7 +20,7 @@ from gespoll._scheduler._doubt import Ends
 from gespoll._scheduler._line import Place
 from gespoll._scheduler._listing import Listing
 from gespoll._scheduler._queries import Queries
-from gespoll._scheduler._record import ASKED, Record
+from gespoll._scheduler._record import ASKED, Care, Record
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._sweep import Sweep
 from gespoll._source import ListWindow
@@ -131,6 +131,41 @@ class Scope:
         record = self.listing.line.next_canary()
         return None if record is None or record.state & ASKED else record
 
+    # What is told of it
+
+    @property
+    def rate(self) -> float:
+        """Requests per second that may be sent now, of the kind that is slowed down most."""
+        return min(self.queries.pace.rate, self.listing.pace.rate)
+
+    @property
+    def period(self) -> float:
+        """Seconds from one look at each job to the next."""
+        queries = self.queries.singles.waiting / self.queries.pace.rate
+        return max(self.listing.period if self.listing.in_rounds else 0.0, queries, self.queries.interval)
+
+    def explain(self, record: Record[Any], now: float) -> tuple[float, str]:
+        """Tell when a job is looked at next, and why then."""
+        if record.state & ASKED:
+            return now, "a query of it is under way"
+        due, reason = self._why(record)
+        if self.hold.until > max(due, now):
+            return self.hold.until, "nothing is sent: the service asked to wait, or fails in a row"
+        return due, reason
+
+    def _why(self, record: Record[Any]) -> tuple[float, str]:
+        care = record.care
+        if care is not None and care.is_personal:
+            return care.due, _personal_reason(care)
+        if record.place is not None and self.listing.in_rounds:
+            return self.listing.next_look(), "the list shows it: looked at in the next round"
+        if not self.queries.can_be_queried(record):
+            return self.listing.next_look(), "without graph= only the list can show it: looked for in the next round"
+        due = self.queries.singles.due_of(record)
+        if due is None:
+            return self.listing.next_look(), "it is looked for in the list"
+        return due, "the list does not show it: queried by itself, in turn"
+
     # What requests brought
 
     def returned(self, request: Get) -> Record[Any] | None:
@@ -181,3 +216,11 @@ class Scope:
     def window_refused(self, request: Window, error: SourceError, now: float) -> bool:
         """Take a refused window in; tell whether the list is given up."""
         return self.listing.refused(request, error, now)
+
+
+def _personal_reason(care: Care) -> str:
+    if care.candidate is not None:
+        return f"its end ({care.candidate.reported_status}) is to be confirmed by a query"
+    if care.absence is not None:
+        return f"the service denied it {care.absence.misses or care.absence.sweeps} times: asked again within the grace"
+    return f"the last query of it failed: {care.failure}"

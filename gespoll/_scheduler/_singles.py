@@ -78,6 +78,12 @@ class Singles:
         own = self._own[0][0] if self._own else math.inf
         return min(own, self._dues[0]) if self._dues else own
 
+    def due_of(self, record: Record[Any]) -> float | None:
+        """Tell when a job's turn comes; `None` when it does not take turns."""
+        if record in self._urgent or record in self._new:
+            return -math.inf
+        return next((due for due, each in zip(self._dues, self._turn, strict=True) if each is record), None)
+
     def pop(self, now: float) -> Record[Any] | None:
         """Take the job whose query is due, if any is."""
         self._drop_stale()
