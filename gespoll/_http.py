@@ -432,7 +432,7 @@ async def _window(page: Page, wanted: Wanted, read_job: Callable[[Glance], Job])
     skipped = 0
     newest_at: Literal["start", "end"] | None = None
     for part in page.parts():
-        newest_at = newest_at or part.newest_at()
+        newest_at = newest_at or (None if ids else part.newest_at())
         blank = [] if all(part.words) else [at for at, word in enumerate(part.words) if not word]
         for found in part.glances(wanted(part.ids, part.words)):
             if found.word is None:

@@ -42,11 +42,24 @@ class _UnderWay:
 
     scope: anyio.CancelScope
     withdrawn: bool = False
-    done: anyio.Event = attrs.field(factory=anyio.Event)
+    stopped: bool = False
+    _stops: anyio.Event | None = None
 
     def withdraw(self) -> None:
         self.withdrawn = True
         self.scope.cancel()
+
+    async def has_stopped(self) -> None:
+        """Wait until the request has stopped."""
+        if not self.stopped:
+            self._stops = self._stops or anyio.Event()
+            await self._stops.wait()
+
+    def stops(self) -> None:
+        """Note that it has stopped, and tell who waits for that."""
+        self.stopped = True
+        if self._stops is not None:
+            self._stops.set()
 
 
 class Loop:
@@ -54,6 +67,7 @@ class Loop:
 
     def __init__(self, source: JobSource, settings: Settings, rng: random.Random) -> None:
         self._source = source
+        self._listing = source if isinstance(source, ListingSource) else None
         self._settings = settings
         self._scheduler = Scheduler(source, settings, rng)
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -128,7 +142,7 @@ class Loop:
         self._scheduler.leave(ledger)
         with anyio.CancelScope(shield=True):
             for request in self._withdraw_unwanted():
-                await request.done.wait()
+                await request.has_stopped()
 
     def _withdraw_unwanted(self) -> list[_UnderWay]:
         unwanted = [sent for request, sent in self._under_way.items() if not self._scheduler.is_wanted(request)]
@@ -163,8 +177,10 @@ class Loop:
 
     async def _work(self) -> None:
         while True:
-            async with self._turn:
-                request = await self._next_request()
+            request = self._scheduler.next_request(anyio.current_time())
+            if request is None:
+                async with self._turn:  # one worker waits until something is due, the others for their turn
+                    request = await self._next_request()
             await self._perform(request)
 
     async def _next_request(self) -> Request:
@@ -193,7 +209,7 @@ class Loop:
                 outcome = await self._ask(request)
         finally:
             del self._under_way[request]
-            sent.done.set()
+            sent.stops()
         if outcome is None and not sent.withdrawn:
             outcome = TransportError(f"no reply came within request_timeout={self._settings.request_timeout:g} s")
         await self._record(request, outcome)
@@ -235,9 +251,9 @@ class Loop:
         return job
 
     async def _list(self, request: Window) -> ListWindow:
-        assert isinstance(self._source, ListingSource)  # the scheduler asks no other for a list
+        assert self._listing is not None  # the scheduler asks no other for a list
         wanted = partial(self._scheduler.wants, request)
-        window = await self._source.list_window(
+        window = await self._listing.list_window(
             request.scope, offset=request.offset, limit=request.limit, wanted=wanted
         )
         if not isinstance(window, ListWindow):

@@ -154,7 +154,7 @@ MUTATIONS = [
         "do not wait for their end",
         "rule_8",
         "_loop.py",
-        "                await request.done.wait()",
+        "                await request.has_stopped()",
         "                pass",
     ),
     Mutation("follow redirects", "redirect", "_http.py", "allow_redirects=False", "allow_redirects=True", HTTP),

@@ -159,7 +159,12 @@ class Scheduler:
         return max(due, self._budget.ready_at)
 
     def next_request(self, now: float) -> Request | None:
-        """Give a request that may leave now, and count it as sent; `None` when there is none."""
+        """Give a request that may leave now, and count it as sent; `None` when there is none.
+
+        Deadlines that have come pass first, so that no look is taken just before its last one.
+        """
+        if self.next_deadline() <= now:
+            self.pass_deadlines(now)
         if self._budget.ready_at > now:
             return None
         scopes = self._scopes.values()
@@ -181,17 +186,21 @@ class Scheduler:
         find = scope.records.get
         everything = bool(self._expiring)
         wanted = []
-        for at, (job_id, word) in enumerate(zip(ids, words, strict=True)):
-            record = find(job_id)
-            if record is None:
-                if scope.ends and word and self._contradicts(scope, request, job_id, word):
-                    self._suspects.add(request)
-            elif word and (everything or record.profile is None or record.profile.word != word or record.care):
+        for at, (record, word) in enumerate(zip(map(find, ids), words, strict=True)):
+            if record is None or not word:
+                continue
+            profile = record.profile
+            if profile is None or profile.word != word or record.care is not None or everything:
                 wanted.append(at)
+        if scope.ends:
+            self._suspect(scope, request, ids, words)
         return wanted
 
-    def _contradicts(self, scope: Scope, request: Window, job_id: str, word: str) -> bool:
-        return scope.contradicts(job_id, request.sent_at) and not status_of_word(word).is_terminal
+    def _suspect(self, scope: Scope, request: Window, ids: Sequence[str], words: Sequence[str | None]) -> None:
+        """Note whether a list tells as open what single queries told long ago to have ended."""
+        for job_id, word in zip(ids, words, strict=True):
+            if word and scope.contradicts(job_id, request.sent_at) and not status_of_word(word).is_terminal:
+                self._suspects.add(request)
 
     def abandon(self, request: Request, now: float) -> None:
         """Take back a request that was cancelled before it brought anything."""
@@ -262,9 +271,9 @@ class Scheduler:
             return
         jobs = {job.ref.job_id: job for job in outcome.jobs}
         for places in scope.read(request, outcome, now):
-            for _, record in places:
-                if record.care is not None or record.ref.job_id in jobs:
-                    self._read_entry(scope, record, jobs.get(record.ref.job_id), now)
+            told = [record for _, record in places if record.care is not None or (jobs and record.ref.job_id in jobs)]
+            for record in told:
+                self._read_entry(scope, record, jobs.get(record.ref.job_id), now)
             if self._expiring:
                 self._looked([record for _, record in places], request.sent_at, now)
             yield

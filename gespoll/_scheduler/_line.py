@@ -9,8 +9,7 @@ What a round sees becomes the line of the next one, so nothing is ever sorted bu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from statistics import median_low
 from typing import Any
@@ -24,6 +23,7 @@ _CAUTION = 1.5
 _SLACK_AT_MOST = 0.25
 _TREND = 10.0  # seconds over which a speed is averaged
 _TRIES = 16
+_STRIDE = 500
 
 Place = tuple[int, Record[Any]]
 """Where in a reply a job stands, counted from its first entry."""
@@ -52,8 +52,11 @@ class Line:
     """Jobs that the windows of this round were to show."""
     lost: int = 0
     """Those that they did not show."""
-    _records: list[Record[Any]] = attrs.field(factory=list)
+    _parts: list[list[Record[Any]]] = attrs.field(factory=list)
+    """The jobs, as windows showed them: parts in the order of the list."""
+    _part: int = 0
     _at: int = 0
+    """The next job to ask for is this one of that part."""
     _again: list[Record[Any]] = attrs.field(factory=list)
     _seen: list[tuple[int, list[Record[Any]]]] = attrs.field(factory=list)
     _base: int = 0
@@ -63,14 +66,14 @@ class Line:
     _canary: int = 0
 
     def __len__(self) -> int:
-        return len(self._records)
+        return sum(map(len, self._parts))
 
     def clear(self) -> None:
         """Forget all places."""
-        self._records = []
+        self._parts = []
         self._again = []
         self._seen = []
-        self._at = self._canary = 0
+        self._part = self._at = self._canary = 0
         self._slack = 0.0
 
     def begin_round(self, under_way: Iterable[Sequence[Record[Any]]] = ()) -> None:
@@ -79,17 +82,18 @@ class Line:
         Args:
             under_way: the jobs that each window still under way is to show.
         """
-        for left in (*under_way, self._again, self._records[self._at :]):
+        rest = [part[self._at :] if number == 0 else part for number, part in enumerate(self._parts[self._part :])]
+        for left in (*under_way, self._again, *rest):
             unseen = [record for record in left if self._is_due(record)]
             for record in unseen:
                 record.seen = self.round  # so that it stands in the new line once
             if unseen:
                 self._seen.append((_place(unseen[0]), unseen))
         self._seen.sort(key=itemgetter(0))
-        self._records = list(chain.from_iterable(records for _, records in self._seen))
+        self._parts = [records for _, records in self._seen]
         self._again = []
         self._seen = []
-        self._at = 0
+        self._part = self._at = 0
         self.round += 1
         self.expected = self.lost = 0
 
@@ -98,11 +102,21 @@ class Line:
 
     def has_next(self) -> bool:
         """Whether this round has still to ask for any job."""
-        while self._at < len(self._records) and not self._is_due(self._records[self._at]):
-            self._at += 1
         if self._again:
             self._again = [record for record in self._again if self._is_due(record)]
-        return bool(self._again) or self._at < len(self._records)
+        return bool(self._again) or self._next_due() is not None
+
+    def _next_due(self) -> Record[Any] | None:
+        """Go on to the next job to ask for, and give it."""
+        while self._part < len(self._parts):
+            part = self._parts[self._part]
+            while self._at < len(part):
+                if self._is_due(part[self._at]):
+                    return part[self._at]
+                self._at += 1
+            self._part += 1
+            self._at = 0
+        return None
 
     def next_reach(self, limit: int, now: float) -> Reach | None:
         """Tell which part of the list to ask for next, which shows as many jobs as one request can.
@@ -115,30 +129,43 @@ class Line:
             return None
         slack = min(math.ceil(self._slack), int(limit * _SLACK_AT_MOST))
         is_repeat = bool(self._again)
-        records = list(self._repeated(limit - 2 * slack) if is_repeat else self._following(limit - 2 * slack))
+        records = self._repeated(limit - 2 * slack) if is_repeat else self._following(limit - 2 * slack)
         first, last = _place(records[0]), _place(records[-1])
         offset = max(round(self._base_at(now)) + first - slack, 0)
         size = min(limit, last - first + 1 + 2 * slack)
         return Reach(offset, size, tuple(records), is_repeat)
 
-    def _following(self, length: int) -> Iterator[Record[Any]]:
-        last = start = _place(self._records[self._at])
-        while self._at < len(self._records):
-            record = self._records[self._at]
-            if self._is_due(record):
-                place = _place(record)
-                if not last <= place < start + max(length, 1):
-                    return
-                last = place
-                yield record
-            self._at += 1
+    def _following(self, length: int) -> list[Record[Any]]:
+        """Take the jobs that follow, as far as one window reaches."""
+        taken: list[Record[Any]] = []
+        end = math.inf
+        while (first := self._next_due()) is not None:
+            begin = _place(first)
+            if begin >= end or (taken and begin < _place(taken[-1])):
+                break
+            end = min(end, begin + max(length, 1))
+            taken += self._take(begin, end)
+        return taken
 
-    def _repeated(self, length: int) -> Iterator[Record[Any]]:
+    def _take(self, begin: int, end: float) -> list[Record[Any]]:
+        """Take what is due of the part at hand up to a place, at once: there may be a hundred thousand."""
+        part, round_ = self._parts[self._part], self.round
+        stop = self._at
+        while stop < len(part) and (step := part[min(stop + _STRIDE, len(part)) - 1]).place is not None:
+            if not begin <= _place(step) < end:
+                break
+            stop = min(stop + _STRIDE, len(part))
+        while stop < len(part) and (part[stop].place is None or begin <= _place(part[stop]) < end):
+            stop += 1
+        chunk, self._at = part[self._at : stop], stop
+        return [each for each in chunk if each.place is not None and each.seen != round_ and each.watchers is not None]
+
+    def _repeated(self, length: int) -> list[Record[Any]]:
         self._again.sort(key=_place)
         end = _place(self._again[0]) + max(length, 1)
         taken = [record for record in self._again if _place(record) < end]
         self._again = self._again[len(taken) :]
-        yield from taken
+        return taken
 
     def queried(self, record: Record[Any]) -> None:
         """Note that a job of the line was asked for by itself: it keeps its place."""
@@ -192,7 +219,7 @@ class Line:
         if shown:
             self._seen.append((_place(shown[0]), shown))
 
-    def missed(self, records: Iterable[Record[Any]], offset: int, count: int, *, may_repeat: bool) -> list[Record[Any]]:
+    def missed(self, records: Sequence[Record[Any]], offset: int, count: int, *, may_repeat: bool) -> list[Record[Any]]:
         """Note which jobs a reply was to show and did not: they are asked for again where they stand now, or lost.
 
         Args:
@@ -205,10 +232,10 @@ class Line:
             The jobs that the list does not show any more.
         """
         lost = []
-        for record in records:
-            self.expected += 1
-            if not self._is_due(record):
-                continue
+        round_ = self.round
+        unseen = [each for each in records if each.seen != round_ and each.place is not None and not each.has_ended]
+        self.expected += len(records)
+        for record in unseen:
             at = self._base + _place(record)
             if may_repeat and not offset <= at < offset + count:
                 self._again.append(record)
@@ -219,12 +246,20 @@ class Line:
 
     def next_canary(self) -> Record[Any] | None:
         """Take the next job in turn that can be queried by itself."""
-        for _ in range(min(_TRIES, len(self._records))):
-            self._canary = (self._canary + 1) % len(self._records)
-            record = self._records[self._canary]
+        count = len(self)
+        for _ in range(min(_TRIES, count)):
+            self._canary = (self._canary + 1) % count
+            record = self._nth(self._canary)
             if record.place is not None and record.watchers is not None and record.graph is not None:
                 return record
         return None
+
+    def _nth(self, number: int) -> Record[Any]:
+        for part in self._parts:
+            if number < len(part):
+                return part[number]
+            number -= len(part)
+        raise IndexError(number)
 
 
 def _place(record: Record[Any]) -> int:

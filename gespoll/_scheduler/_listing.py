@@ -167,12 +167,17 @@ class Listing:
     def due(self) -> float:
         """Tell when a request of a round is due; it may not leave before the budget allows it."""
         if not self._in_round:
-            due = self.round_due
+            due = self.round_due if self._can_begin else math.inf
         elif self.sweep is not None and self.sweep.asked is not None:
             return math.inf
         else:
             due = self._ready_at
         return max(due, self.pace.ready_at)
+
+    @property
+    def _can_begin(self) -> bool:
+        """Whether another round may begin: not before most of this one has come back."""
+        return 2 * len(self.under_way) < max(self.cost, 2)
 
     def next_look(self) -> float:
         """Tell when the jobs that the list shows are looked at next."""
@@ -180,7 +185,7 @@ class Listing:
 
     def next(self, now: float) -> Request | None:
         """Give the next request of a round; `None` when there is none, and at the end of a round."""
-        if not self._in_round:
+        if not self._in_round and self._can_begin:
             self._begin_round(now)
         if not self._in_round:
             return None

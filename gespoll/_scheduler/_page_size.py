@@ -40,8 +40,9 @@ class PageSize:
         return min(self.limit, FIRST_PAGE) if count <= FIRST_PAGE // 2 else self.limit
 
     def learn(self, request: Window, window: ListWindow, now: float) -> None:
-        """Note that the server cuts its pages when it gave fewer entries than it was asked for, and has more."""
+        """Note that the server cuts its pages when it gave fewer entries than asked for, and has more; or gave more."""
         count = len(window.ids) + window.skipped
+        self.limit = max(self.limit, count)
         if window.total is not None and 0 < count < request.limit and request.offset + count < window.total:
             self.cut(count, now)
 

@@ -104,20 +104,16 @@ class Page:
         Raises:
             ProtocolError: when the list of jobs is no array of entries.
         """
-        for part in self._texts():
-            try:
-                yield _read_part(part)
-            except (msgspec.DecodeError, RecursionError) as error:
-                raise _no_array(self._action, self._request_id) from error
-
-    def _texts(self) -> Iterator[bytes]:
-        if self._end is None:
-            yield self._body
-            return
-        at = self._start
-        while at < self._end:
-            part, at = _next_part(self._body, at, self._end)
-            yield part
+        try:
+            if self._end is None:
+                yield _read_part(self._body)
+                return
+            at = self._start
+            while at < self._end:
+                part, at = _next_part(self._body, at, self._end)
+                yield part
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise _no_array(self._action, self._request_id) from error
 
 
 def read_page(reply: Reply, action: str, *, entries: str, total: str) -> Page:
@@ -207,23 +203,19 @@ def _span_of_entries(body: bytes, name: str) -> tuple[int, int] | None:
     return (opening.end(), closing) if envelope is not None and name in envelope else None
 
 
-def _next_part(body: bytes, start: int, end: int) -> tuple[bytes, int]:
-    """Cut off the next entries; gives them as an array, and where the rest begins."""
+def _next_part(body: bytes, start: int, end: int) -> tuple[Part, int]:
+    """Read the next entries; gives them, and where the rest begins.
+
+    Raises:
+        msgspec.DecodeError: when they are no entries.
+    """
     at = start
     for _ in range(_CUTS_AT_MOST):
         cut = _BETWEEN_ENTRIES.search(body, min(max(at, start + _PART), end), end)
         if cut is None:
             break
-        part = b"[%b]" % body[start : cut.start() + 1]
-        if _is_array(part):
-            return part, cut.end() - 1
-        at = cut.end() - 1
-    return b"[%b]" % body[start:end], end
-
-
-def _is_array(part: bytes) -> bool:
-    try:
-        _decode_entries(part)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+        try:
+            return _read_part(b"[%b]" % body[start : cut.start() + 1]), cut.end() - 1
+        except (msgspec.DecodeError, RecursionError):
+            at = cut.end() - 1  # it was inside an entry
+    return _read_part(b"[%b]" % body[start:end]), end

@@ -49,6 +49,9 @@ _KIND_OF_STATUS: dict[int, type[SourceError]] = {
     429: Throttled,
     501: RequestRejected,
 }
+_USUAL_DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
+_MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 _SAID_BY_STATUS_ALONE = frozenset({401, 407, 408, 429})
 _POLICY = re.compile(r"policy (\w+) over ratelimit")
 _LIMIT = re.compile(r"limit:(\d+),\s*time:(\d+)\s*(second|minute|hour|day)")
@@ -87,6 +90,13 @@ class Reply:
 def _http_date(value: str | None) -> datetime | None:
     if value is None:
         return None
+    usual = _USUAL_DATE.fullmatch(value)
+    if usual is not None and usual[2] in _MONTHS:
+        day, month, year, hour, minute, second = usual.groups()
+        try:
+            return datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
+        except ValueError:
+            return None
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
