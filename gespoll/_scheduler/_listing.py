@@ -348,14 +348,21 @@ class Listing:
     def _see(self, request: Window, offset: int, places: list[Place], now: float) -> None:
         if not self.in_rounds:
             return  # the list was left while this was under way: single queries serve
-        for _, record in places if self._unlocated else ():
-            self._unlocated.pop(record.ref.job_id, None)
+        self._found(places)
         if self.is_jumbled(now):
             for _, record in places:
                 record.place = SOMEWHERE
                 record.seen = self.line.round
         else:
             self.line.see(offset, places, self.under_way.get(request, self.line.round))
+
+    def _found(self, places: list[Place]) -> None:
+        if not self._unlocated:
+            return
+        for _, record in places:
+            self._unlocated.pop(record.ref.job_id, None)
+        if not self._unlocated:
+            self._unlocated = {}  # an emptied dictionary keeps its room
 
     def _look_for_missed(self, request: Window, offset: int, count: int, *, is_placed: bool) -> None:
         """Query jobs that the list was to show and did not, and look for them in the next round."""
