@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from gespoll._errors import SourceError
+from gespoll._errors import SourceError, counted
 from gespoll._pacing import Hold, Outage
 from gespoll._scheduler._doubt import Ends
 from gespoll._scheduler._line import Place
@@ -154,13 +154,13 @@ class Scope:
         return due, reason
 
     def _why(self, record: Record[Any]) -> tuple[float, str]:
+        if not self.queries.can_be_queried(record):
+            return self.listing.next_look(), "without graph= only the list can show it: looked for in the next round"
         care = record.care
         if care is not None and care.is_personal:
             return care.due, _personal_reason(care)
         if record.place is not None and self.listing.in_rounds:
             return self.listing.next_look(), "the list shows it: looked at in the next round"
-        if not self.queries.can_be_queried(record):
-            return self.listing.next_look(), "without graph= only the list can show it: looked for in the next round"
         due = self.queries.singles.due_of(record)
         if due is None:
             return self.listing.next_look(), "it is looked for in the list"
@@ -222,5 +222,5 @@ def _personal_reason(care: Care) -> str:
     if care.candidate is not None:
         return f"its end ({care.candidate.reported_status}) is to be confirmed by a query"
     if care.absence is not None:
-        return f"the service denied it {care.absence.misses or care.absence.sweeps} times: asked again within the grace"
+        return f"the service denied it {counted(care.absence.misses, 'time')}: asked again until the grace is over"
     return f"the last query of it failed: {care.failure}"
