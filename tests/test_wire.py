@@ -220,7 +220,9 @@ class TestGoldenReplies:
         with pytest.raises(RequestRejected) as caught:
             engine_list.read(golden("engine_list_failure", 400), "g")
         assert (caught.value.status, caught.value.code) == (400, "GES.8005")
-        assert caught.value.detail == "listing the jobs of graph g: the request was rejected: Parameter error!"
+        assert caught.value.detail == (
+            "listing the jobs of graph g: the request was rejected: Parameter error!; check the project id and the token"
+        )
 
 
 class TestRecord:
@@ -683,10 +685,39 @@ CODES: dict[str, type[SourceError]] = {
     "APIG.0608": ServiceUnavailable,
     "GES.0001": RequestRejected,
     "GES.0016": RequestRejected,
+    "GES.7001": RequestRejected,
+    "GES.7002": RequestRejected,
+    "GES.7003": RequestRejected,
+    "GES.7008": RequestRejected,
+    "GES.7009": RequestRejected,
+    "GES.7016": RequestRejected,
+    "GES.7042": RequestRejected,
+    "GES.7048": RequestRejected,
     "GES.8000": RequestRejected,
+    "GES.8001": RequestRejected,
     "GES.8005": RequestRejected,
     "GES.8006": RequestRejected,
+    "GES.8011": RequestRejected,
+    "GES.8012": RequestRejected,
+    "GES.8013": RequestRejected,
+    "GES.8303": RequestRejected,
+    "GES.8304": RequestRejected,
     "APIG.0101": RequestRejected,
+    "APIG.0602": RequestRejected,
+}
+LIST_CODES: dict[str, type[SourceError]] = {
+    "GES.7000": RequestRejected,
+    "GES.7007": RequestRejected,
+    "GES.7054": RequestRejected,
+    "GES.8301": ServiceUnavailable,
+}
+ADVICE = {
+    "GES.0001": "check the project id, the graph and the token",
+    "GES.0016": "check that the project id is that of the credentials and of the graph",
+    "GES.8002": "check whether the token has expired",
+    "GES.8005": "check the project id and the token",
+    "GES.8006": "check the project id",
+    "APIG.0303": "check this machine's clock: a signature made more than 15 minutes from the service's time is refused",
 }
 STATUSES: dict[int, type[GespollError]] = {
     300: ProtocolError,
@@ -721,6 +752,20 @@ class TestFailure:
                 assert type(error) is kind
                 assert isinstance(error, SourceError)
                 assert (error.status, error.code) == (status, code)
+
+    @pytest.mark.parametrize(("code", "kind"), LIST_CODES.items())
+    def test_code_of_absence_means_something_else_for_a_list(self, code: str, kind: type[SourceError]) -> None:
+        """No job was asked for that could be missing; 8301 then says "network fluctuation: retry"."""
+        for status in (200, 400, 404, 500):
+            error = fault({"error_code": code, "error_msg": "x"}, status, None)
+            assert type(error) is kind
+
+    @pytest.mark.parametrize("code", sorted(CODES | LIST_CODES))
+    def test_advice_of_the_vendor_is_in_the_text(self, code: str) -> None:
+        """Where the error code pages say what to check, so does the error."""
+        error = fault({"error_code": code, "error_msg": "Because."}, 400, None)
+        assert isinstance(error, SourceError)
+        assert error.detail.partition("Because.")[2] == (f"; {ADVICE[code]}" if code in ADVICE else "")
 
     @pytest.mark.parametrize("code", [code for code in CODES if code.startswith("APIG.")])
     def test_both_prefixes_of_the_gateway_are_one(self, code: str) -> None:
@@ -757,9 +802,9 @@ class TestFailure:
     @pytest.mark.parametrize(
         ("body", "code", "text"),
         [
-            ({"error_code": "GES.8005", "error_msg": "no"}, "GES.8005", "no"),
-            ({"errorCode": "GES.8005", "errorMessage": "no", "result": "failed"}, "GES.8005", "no"),
-            ({"errCode": "GES.0001", "externalMessage": "no"}, "GES.0001", "no"),
+            ({"error_code": "GES.8000", "error_msg": "no"}, "GES.8000", "no"),
+            ({"errorCode": "GES.8000", "errorMessage": "no", "result": "failed"}, "GES.8000", "no"),
+            ({"errCode": "GES.8000", "externalMessage": "no"}, "GES.8000", "no"),
             ({"error_code": "APIG.0101", "error_msg": "no", "request_id": "r"}, "APIG.0101", "no"),
             ({"error": {"code": 401, "message": "no", "title": "Unauthorized"}}, "IAM.401", "no"),
             ({"error": {"code": "IAM.0012", "message": "no"}}, "IAM.0012", "no"),
@@ -789,7 +834,7 @@ class TestFailure:
             (PermissionDenied, "GES.7041", "no permission"),
             (Throttled, "APIG.0308", "too many requests"),
             (ServiceUnavailable, "GES.7006", "the service cannot answer now"),
-            (RequestRejected, "GES.8005", "the request was rejected"),
+            (RequestRejected, "GES.8000", "the request was rejected"),
         ],
     )
     def test_text_says_what_was_asked_and_what_came_of_it(self, kind: type[SourceError], code: str, words: str) -> None:
@@ -804,7 +849,7 @@ class TestFailure:
 
     def test_text_of_the_server_is_shortened_and_printable(self) -> None:
         """Line breaks, control characters and novels do not reach a log line."""
-        error = fault({"error_code": "GES.8005", "error_msg": "a\r\n\x1b[31m" + "b" * 999})
+        error = fault({"error_code": "GES.8000", "error_msg": "a\r\n\x1b[31m" + "b" * 999})
         assert isinstance(error, SourceError)
         text = error.detail.removeprefix("looking at job g/j: the request was rejected: ")
         assert text.isprintable()
