@@ -221,7 +221,8 @@ class TestGoldenReplies:
             engine_list.read(golden("engine_list_failure", 400), "g")
         assert (caught.value.status, caught.value.code) == (400, "GES.8005")
         assert caught.value.detail == (
-            "listing the jobs of graph g: the request was rejected: Parameter error!; check the project id and the token"
+            "listing the jobs of graph g: the request was rejected: Parameter error!; "
+            "check the project id and the token"
         )
 
 
