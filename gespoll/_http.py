@@ -24,7 +24,7 @@ import attrs
 from yarl import URL
 
 from gespoll import _signing
-from gespoll._credentials import Credentials, Errand, Surroundings
+from gespoll._credentials import Credentials, Errand, Surroundings, credentials_problem
 from gespoll._endpoints import checked_base, is_clear_text
 from gespoll._errors import AuthenticationError, JobNotFound, ProtocolError, SourceError, TransportError
 from gespoll._jobs import Job, JobRef, JobStatus, status_of_word
@@ -189,6 +189,8 @@ def _reason(error: Exception) -> str:
 class _HttpSource(ListingSource):
     """What both planes share: the client, and how an authorized reading is made."""
 
+    _project = ""
+
     def __init__(
         self,
         project_id: str,
@@ -200,10 +202,6 @@ class _HttpSource(ListingSource):
     ) -> None:
         if not isinstance(project_id, str) or not (project_id.isascii() and project_id.isalnum()):
             raise ValueError(f"project_id {project_id!r} must be the letters and digits of a project id")
-        if not all(callable(getattr(credentials, name, None)) for name in ("authorize", "renew", "accepted", "bind")):
-            raise TypeError(
-                f"credentials must be an object such as gespoll.Token(...), not {type(credentials).__name__}"
-            )
         self._project = project_id
         self._client = _Client(session, max_reply_bytes, allow_http=allow_http)
         self._credentials = credentials.bind(
@@ -299,6 +297,7 @@ class ManagementSource(_HttpSource):
     """
 
     confirms_imports = True
+    _base = ""
 
     def __init__(
         self,
@@ -311,6 +310,10 @@ class ManagementSource(_HttpSource):
         allow_http: bool = False,
         max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
+        problem = credentials_problem(credentials)
+        if problem:
+            del credentials  # a bare token, perhaps, which a crash reporter would show
+            raise TypeError(problem)
         if api not in {"v2", "v1.0"}:
             raise ValueError(f"api={api!r} must be 'v2' or 'v1.0'")
         super().__init__(project_id, credentials, session, max_reply_bytes, allow_http=allow_http)
@@ -413,6 +416,11 @@ class EngineSource(_HttpSource):
         allow_http: bool = False,
         max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
+        self._bases: dict[str, deque[str]] = {}
+        problem = credentials_problem(credentials)
+        if problem:
+            del credentials
+            raise TypeError(problem)
         if not isinstance(endpoints, Mapping) or not endpoints:
             raise ValueError('endpoints must map graph names to server URLs, such as {"movies": "https://10.0.0.5"}')
         super().__init__(project_id, credentials, session, max_reply_bytes, allow_http=allow_http)

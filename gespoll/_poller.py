@@ -14,7 +14,7 @@ from typing import Literal, Self, Unpack
 
 import anyio
 
-from gespoll._credentials import Credentials
+from gespoll._credentials import Credentials, credentials_problem
 from gespoll._environment import Given, complete
 from gespoll._http import MAX_REPLY_BYTES, ManagementSource, Session
 from gespoll._jobs import Job, JobRef
@@ -51,17 +51,17 @@ class Poller:
         rng: random.Random | None = None,
         **knobs: Unpack[Knobs],
     ) -> None:
+        self._source = source
+        self._loop: Loop | None = None
         if not callable(getattr(source, "get", None)) or isinstance(source, type):
             raise TypeError(f"a Poller needs a source, such as ManagementSource(...), not {source!r}")
         self._settings = Settings(**knobs)
-        self._source = source
         self._rng = rng or random.Random()
         self._owned: AbstractAsyncContextManager[object] | None = None
         if close_source:
             if not isinstance(source, AbstractAsyncContextManager):
                 raise TypeError(f"close_source=True needs a source that is an async context manager, not {source!r}")
             self._owned = source
-        self._loop: Loop | None = None
         self._entered_by: int | None = None
 
     def __repr__(self) -> str:
@@ -278,6 +278,10 @@ def connect(
         ValueError: when an argument cannot work, or something is neither given nor found; the text says what to
             give, and where it was looked for.
     """
+    problem = None if credentials is None else credentials_problem(credentials)
+    if problem:
+        del credentials  # a bare token, perhaps, which a crash reporter would show
+        raise TypeError(problem)
     given = Given(endpoint=endpoint, project_id=project_id, region=region, credentials=credentials)
     found, problem = complete(given, os.environ, _read_file)
     if found is None:

@@ -7,7 +7,7 @@ after that, and what locks an account or a key, is final.
 
 from gespoll._credentials.access_key import AccessKey
 from gespoll._credentials.password import PasswordCredentials
-from gespoll._credentials.protocol import Credentials, Errand, Surroundings
+from gespoll._credentials.protocol import Credentials, Errand, Surroundings, credentials_problem
 from gespoll._credentials.token import Token
 
-__all__ = ["AccessKey", "Credentials", "Errand", "PasswordCredentials", "Surroundings", "Token"]
+__all__ = ["AccessKey", "Credentials", "Errand", "PasswordCredentials", "Surroundings", "Token", "credentials_problem"]

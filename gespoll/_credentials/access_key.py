@@ -43,6 +43,7 @@ class AccessKey(Credentials):
     """
 
     locks = True
+    _security_token: str | None = None
 
     def __init__(
         self,

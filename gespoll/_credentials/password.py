@@ -56,6 +56,8 @@ class PasswordCredentials(Credentials):
         ValueError: when a name is empty, or neither or both of region and endpoint are given.
     """
 
+    _user = _base = ""
+
     def __init__(
         self,
         *,
@@ -76,7 +78,6 @@ class PasswordCredentials(Credentials):
         self._region, self._endpoint, self._project = region, endpoint, project
         self._surroundings: Surroundings | None = None
         self._account = _Account()
-        self._base = ""
         del password
         self._base = self._checked_base(allow_http=True)
 

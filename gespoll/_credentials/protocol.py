@@ -40,6 +40,13 @@ class Surroundings:
     """Sends an errand over the source's session, outside the request budget; raises `SourceError`."""
 
 
+def credentials_problem(given: object) -> str | None:
+    """Tell in a sentence why something is no credentials, without showing it; `None` when it is."""
+    if all(callable(getattr(given, name, None)) for name in ("authorize", "renew", "accepted", "bind")):
+        return None
+    return f"credentials must be an object such as gespoll.Token(...), not {type(given).__name__}"
+
+
 class Credentials(Protocol):
     """Something that can prove who asks. Subclass it to write your own: only the abstract methods must be written."""
 

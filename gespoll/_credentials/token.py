@@ -28,6 +28,8 @@ class Token(Credentials):
         ValueError: when a token is empty or cannot stand in a header.
     """
 
+    _fetch: Callable[[], Awaitable[str]] | None = None
+
     def __init__(self, value: str | Callable[[], Awaitable[str]]) -> None:
         if not isinstance(value, str) and not callable(value):
             kind = type(value).__name__
