@@ -287,6 +287,7 @@ class TestEveryFailure:
 
         async def echo(request: web.BaseRequest) -> web.StreamResponse:
             said = f"{await request.text()} {dict(request.headers)}"
+            said += f" forbidden: {AK}" if "Authorization" in request.headers else ""
             body = json.dumps({"error_code": "X", "error_msg": said, "fail_reason": said, "status": "failed"})
             body = body.replace("/", r"\/") if escaped else body
             headers = {"X-Subject-Token": f"{ISSUED}-1"} if request.path == "/v3/auth/tokens" else {}
