@@ -28,7 +28,7 @@ from gespoll import (
     SourceError,
     Throttled,
 )
-from gespoll._wire import engine_list, engine_status, status_v1, status_v2
+from gespoll._wire import engine_list, engine_status, iam_token, status_v1, status_v2
 from gespoll._wire.job_centre import V1, V2
 from gespoll._wire.listing import Page, glance
 from gespoll._wire.reply import Reply, error_code, failure
@@ -946,6 +946,75 @@ class TestRetryAfter:
         found = Reply(429, b"", {"Retry-After": value, "Date": moment})
         assert found.retry_after is None or found.retry_after >= 0
         assert found.as_of is None or found.as_of.tzinfo is not None
+
+
+class TestIamToken:
+    """Obtaining a token of IAM."""
+
+    @pytest.mark.parametrize("status", [200, 201])
+    def test_token_and_lifetime(self, status: int) -> None:
+        """The token is in a header, the times in the body: the document's example."""
+        told = {"expires_at": "2020-01-04T09:05:22.701000Z", "issued_at": "2020-01-03T09:05:22.701000Z"}
+        found = iam_token.read(reply({"token": told}, status, X_Subject_Token="MIIT"), "asking")
+        assert found == ("MIIT", 86_400.0)
+
+    @pytest.mark.parametrize(
+        ("told", "lifetime"),
+        [
+            ({"expires_at": "2030-01-02T13:00:00.000000Z"}, 3600.0),
+            ({"expires_at": "2030-01-02T13:00:00.000000Z", "issued_at": "soon"}, 3600.0),
+            ({"expires_at": "2030-01-02T12:00:00.000000Z"}, None),
+            ({"expires_at": "2030-01-02T11:00:00.000000Z"}, None),
+            ({"expires_at": None}, None),
+            ({}, None),
+            (None, None),
+            ([], None),
+        ],
+    )
+    def test_lifetime_by_the_servers_clock(self, told: object, lifetime: float | None) -> None:
+        """Where the body lacks the time of issue, the reply's own date serves; nonsense is not known."""
+        answer = reply({"token": told}, 201, X_Subject_Token="MIIT", Date=DATE)
+        assert iam_token.read(answer, "asking") == ("MIIT", lifetime)
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"token": 7}'])
+    def test_token_without_a_readable_body(self, body: bytes) -> None:
+        """The header is enough."""
+        assert iam_token.read(reply(body, 201, X_Subject_Token="MIIT"), "asking") == ("MIIT", None)
+
+    @pytest.mark.parametrize("token", ["", " ", "a\tb", "é"])
+    def test_reply_without_a_token(self, token: str) -> None:
+        """It is told as what it is, without what stood there."""
+        with pytest.raises(ProtocolError) as caught:
+            iam_token.read(reply({}, 201, X_Subject_Token=token), "asking IAM")
+        assert str(caught.value) == "asking IAM: the reply has no token in its header X-Subject-Token (HTTP 201)"
+
+    @pytest.mark.parametrize(
+        ("status", "body", "kind", "code"),
+        [
+            (400, {"error": {"code": 400, "message": "no"}}, AuthenticationError, "IAM.400"),
+            (401, {"error": {"code": 401, "message": "no"}}, AuthenticationError, "IAM.401"),
+            (401, HTML, AuthenticationError, None),
+            (403, {"error_code": "IAM.0003", "error_msg": "no"}, AuthenticationError, "IAM.0003"),
+            (404, {"error": {"code": 404, "message": "no"}}, AuthenticationError, "IAM.404"),
+            (404, HTML, ProtocolError, None),
+            (429, {"error_code": "IAM.0012", "error_msg": "no"}, ServiceUnavailable, "IAM.0012"),
+            (429, HTML, ServiceUnavailable, None),
+            (302, b"", ProtocolError, None),
+            (500, {"error": {"code": 500, "message": "no"}}, ServiceUnavailable, "IAM.500"),
+            (503, HTML, ServiceUnavailable, None),
+            (200, {"error": {"code": 401, "message": "no"}}, ProtocolError, None),
+        ],
+    )
+    def test_refusals_are_final_and_the_rest_is_not(
+        self, status: int, body: object, kind: type[SourceError], code: str | None
+    ) -> None:
+        """IAM's throttling is no throttling of the service, whose budget it must not touch."""
+        with pytest.raises(SourceError) as caught:
+            iam_token.read(reply(body, status, Retry_After="7"), "asking IAM")
+        assert type(caught.value) is kind
+        assert (caught.value.status, caught.value.code) == (status, code)
+        if kind is ServiceUnavailable:
+            assert caught.value.retry_after == 7.0
 
 
 @pytest.mark.parametrize(
