@@ -30,7 +30,7 @@ from gespoll._errors import AuthenticationError, JobNotFound, ProtocolError, Sou
 from gespoll._jobs import Job, JobRef, JobStatus, status_of_word
 from gespoll._pacing import CERTIFICATE_REJECTED
 from gespoll._secrecy import without_echo, without_frames
-from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted
+from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted, keeps_budget
 from gespoll._wire import engine_list, engine_status, job_centre, status_v1, status_v2
 from gespoll._wire.listing import Glance, Page, glance
 from gespoll._wire.reply import Reply
@@ -43,6 +43,7 @@ _PAGE_SECONDS = 30.0
 _SLICE = 256
 _CHUNK = 256 * 1024
 _SILENCE = 1.0
+_HELD_UP = 0.01
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _LONGEST_HEADER = 64 * 1024  # a token has about 9 KB, more than aiohttp takes by default
 _ECHO_AT_MOST = 64 * 1024
@@ -247,9 +248,12 @@ class _HttpSource(ListingSource):
 
     async def _exchange(self, url: URL, action: str, read: Callable[[Reply], _Reading]) -> _Reading:
         async with AsyncExitStack() as stack:
+            begun_at = anyio.current_time()
             if self._unproved is not None:
                 await stack.enter_async_context(self._unproved)
             proof = await self._credentials.authorize("GET", str(url))
+            if keeps_budget.get() and anyio.current_time() - begun_at > _HELD_UP:
+                raise CredentialsRenewed  # all who were held up here would leave at once
             reply = await self._client.get(url, proof, action)
             try:
                 reading = read(reply)

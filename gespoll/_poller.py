@@ -20,7 +20,7 @@ from gespoll._http import MAX_REPLY_BYTES, ManagementSource, Session
 from gespoll._jobs import Job, JobRef
 from gespoll._loop import Loop
 from gespoll._scheduler import Knobs, Ledger, OnFailure, Settings, check_max_open, check_timeout, outcome_of
-from gespoll._source import JobSource
+from gespoll._source import JobSource, keeps_budget
 from gespoll._watch import Refs, Watch, as_ref, check_refs
 
 
@@ -74,7 +74,11 @@ class Poller:
         if self._owned is not None:
             await self._owned.__aenter__()
         self._loop = Loop(self._source, self._settings, self._rng)
-        await self._loop.start()
+        mark = keeps_budget.set(True)  # for the tasks that ask
+        try:
+            await self._loop.start()
+        finally:
+            keeps_budget.reset(mark)
         return self
 
     async def __aexit__(

@@ -284,6 +284,14 @@ MUTATIONS = [
         PROOF,
     ),
     Mutation(
+        "let all leave who waited for a token",
+        "saves_up",
+        "_http.py",
+        "                raise CredentialsRenewed  # all who were held up here would leave at once\n",
+        "                pass\n",
+        PROOF,
+    ),
+    Mutation(
         "wait until a token is rejected",
         "day_of_tokens",
         "_credentials/renewal.py",

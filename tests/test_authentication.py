@@ -177,6 +177,7 @@ class TestAccessKey:
         ):
             await poller.wait_all(add_imports(ges, 30))
             assert ges.max_in_flight == 10
+            assert_within_budget(ges.arrivals(), 100)
 
     async def test_silent_server_lets_another_through(self) -> None:
         """Only a verdict is waited for, and not by all on one server."""
@@ -264,6 +265,44 @@ class TestPassword:
             assert len(plane(ges, "iam")) == 2
             arrivals = [request.at for request in ges.requests if request.plane == "management"]
             assert_within_budget(arrivals)
+
+    @pytest.mark.parametrize("when", ["first", "expired", "revoked"])
+    async def test_waiting_for_iam_saves_up_no_requests(self, when: str) -> None:
+        """However long it takes, those who waited for the token do not leave all at once."""
+        slow = Faults({"slow": 1.0}, on={"other"}, match="/auth/", slow_seconds=3.0)
+        async with (
+            FakeGES(faults=slow, list_unsupported=True, token_lifetime=100.0) as ges,
+            polling(ges, user(ges), interval=1, max_per_second=5) as poller,
+        ):
+            ends = {"first": 10, "expired": 200, "revoked": 60}
+            refs = add_imports(ges, 30, end=ends[when])
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(poller.wait_all, refs)
+                await anyio.sleep(40)
+                if when == "revoked":
+                    ges.revoke_tokens()
+            assert len(plane(ges, "iam")) == {"first": 1, "expired": 3, "revoked": 2}[when]
+            assert_within_budget([request.at for request in ges.requests if request.plane == "management"], 5)
+
+    async def test_one_look_waits_for_its_token(self) -> None:
+        """A wait that looks once does look."""
+        slow = Faults({"slow": 1.0}, on={"other"}, match="/auth/", slow_seconds=3.0)
+        async with FakeGES(faults=slow) as ges, polling(ges, user(ges)) as poller:
+            add_import(ges, end=0)
+            assert (await poller.wait("job", graph="g", timeout=0)).status is JobStatus.SUCCESS
+
+    async def test_who_keeps_no_budget_just_waits(self) -> None:
+        """A source that is asked by itself sends when the token is there."""
+        slow = Faults({"slow": 1.0}, on={"other"}, match="/auth/", slow_seconds=3.0)
+        async with (
+            FakeGES(faults=slow) as ges,
+            ManagementSource(ges.endpoint, ges.project_id, credentials=user(ges)) as source,
+        ):
+            refs = add_imports(ges, 50)
+            async with anyio.create_task_group() as tasks:
+                for ref in refs:
+                    tasks.start_soon(source.get, ref)
+            assert (len(plane(ges, "iam")), len(plane(ges, "management"))) == (1, 50)
 
     async def test_iam_is_not_counted_in_the_budget(self) -> None:
         """A renewal takes no request from the jobs."""

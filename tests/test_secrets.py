@@ -238,7 +238,7 @@ def test_a_planted_secret_is_found() -> None:
         raise ValueError(len(proof))
 
     namespace: dict[str, Any] = {"__name__": "gespoll.planted"}
-    exec(compile("def planted(secret):\n    raise ValueError", "planted", "exec"), namespace)
+    exec(compile("def planted(secret):\n    raise ValueError", "<planted>", "exec"), namespace)
     noted = ValueError()
     noted.add_note(PASSWORD)
     chained = ValueError()

@@ -64,10 +64,9 @@ def _lifetime(reply: Reply) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def _refusal(reply: Reply, action: str) -> Exception:
+def _refusal(reply: Reply, action: str) -> SourceError:
     error = failure(reply, action)
-    if not isinstance(error, SourceError):
-        return error
+    assert isinstance(error, SourceError)  # no job was asked for that could be missing
     facts: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": error.request_id}
     if isinstance(error, AuthenticationError | PermissionDenied | RequestRejected):
         return AuthenticationError(f"{error.detail}; {_ADVICE}", **facts)
