@@ -135,7 +135,7 @@ class _Client:
                     text = f"{message.action}: the reply is larger than max_reply_bytes={self._max_reply_bytes}"
                     raise ProtocolError(text, status=response.status)
             told = bytes(body)
-            if response.status >= 300 or len(told) <= _ECHO_AT_MOST:
+            if response.status >= 300 or (message.body is None and len(told) <= _ECHO_AT_MOST):
                 told = without_echo(told, message.secrets)
             return Reply(response.status, told, response.headers)
 

@@ -323,6 +323,17 @@ class TestPassword:
                 await source.get(JobRef("job", "g"))
             assert (await source.get(JobRef("job", "g"))).status is JobStatus.RUNNING
 
+    @pytest.mark.parametrize("password", ["token", "null", "expires_at"])
+    async def test_password_that_is_a_word_of_the_reply(self, password: str) -> None:
+        """Hiding echoes of it spoils no reply that is none."""
+        async with (
+            FakeGES(token_lifetime=3600.0, users={"fake-user": password}) as ges,
+            polling(ges, user(ges, password), interval=60) as poller,
+        ):
+            add_import(ges, end=8000)
+            await poller.wait("job", graph="g")
+            assert set(plane(ges, "management")) == {200}
+
     async def test_wrong_password_is_sent_once(self) -> None:
         """The error names the jobs that are left open; the account is not locked."""
         async with FakeGES() as ges:
