@@ -48,7 +48,7 @@ from gespoll import (
 from gespoll._credentials import Errand
 from gespoll._environment import Given, complete
 from gespoll.testing import FakeGES, FaultKind
-from tests.test_http import CERTIFICATE, serving
+from tests.test_http import CERTIFICATE, all_wanted, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -219,10 +219,7 @@ def looking(source: ManagementSource | EngineSource) -> list[Awaitable[object]]:
         async for _ in source.jobs():
             pass
 
-    def wanted(job_id: str, status: object) -> bool:
-        return True
-
-    return [source.get(REF), source.list_window("movies", offset=0, limit=5, wanted=wanted), listed()]
+    return [source.get(REF), source.list_window("movies", offset=0, limit=5, wanted=all_wanted), listed()]
 
 
 async def none_of_ours(headers: dict[str, str]) -> aiohttp.ClientResponse:
