@@ -2,7 +2,7 @@
 
 import logging
 
-from gespoll._credentials import Credentials, Token
+from gespoll._credentials import AccessKey, Credentials, PasswordCredentials, Token
 from gespoll._errors import (
     AuthenticationError,
     GespollError,
@@ -31,6 +31,7 @@ from gespoll._source import JobSource, ListingSource, ListWindow
 from gespoll._watch import Watch
 
 __all__ = [
+    "AccessKey",
     "AuthenticationError",
     "Credentials",
     "EngineSource",
@@ -53,6 +54,7 @@ __all__ = [
     "ListWindow",
     "ListingSource",
     "ManagementSource",
+    "PasswordCredentials",
     "PermissionDenied",
     "Poller",
     "ProtocolError",

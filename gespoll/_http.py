@@ -7,25 +7,29 @@ itself, and a session that is not ours is neither closed nor reconfigured.
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from datetime import date, datetime
 from types import TracebackType
 from typing import Literal, Self, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import anyio
 import anyio.lowlevel
+import attrs
 from yarl import URL
 
-from gespoll._credentials import Credentials
+from gespoll import _signing
+from gespoll._credentials import Credentials, Errand, Surroundings, credentials_problem
+from gespoll._endpoints import checked_base, is_clear_text
 from gespoll._errors import AuthenticationError, JobNotFound, ProtocolError, SourceError, TransportError
 from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import CERTIFICATE_REJECTED
-from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted
+from gespoll._secrecy import without_echo, without_frames
+from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted, keeps_budget
 from gespoll._wire import engine_list, engine_status, job_centre, status_v1, status_v2
 from gespoll._wire.listing import Glance, Page
 from gespoll._wire.reply import Reply
@@ -37,28 +41,30 @@ _PAGE = 100
 _PAGE_SECONDS = 30.0
 _CHUNK = 256 * 1024
 _SILENCE = 1.0
+_HELD_UP = 0.01
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+_LONGEST_HEADER = 64 * 1024  # a token has about 9 KB, more than aiohttp takes by default
+_ECHO_AT_MOST = 64 * 1024
+_UNPROVED_AT_ONCE = 2  # fewer than lock a key, and more than one that a silent server may hold
+_PUBLIC_HEADERS = frozenset({"host", "content-type", "x-project-id", "x-sdk-date"})
+_PARTS = re.compile(r"(?:Access|Signature)=([^,\s]+)")
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "X-Language": "en-us"}
 
 _Reading = TypeVar("_Reading")
 
 
 class _Client:
-    """Sends authorized GETs over one session."""
+    """Sends GETs, and the errands of credentials, over one session."""
 
-    def __init__(self, credentials: Credentials, session: Session | None, max_reply_bytes: int) -> None:
+    def __init__(self, session: Session | None, max_reply_bytes: int, *, allow_http: bool) -> None:
         if isinstance(max_reply_bytes, bool) or not isinstance(max_reply_bytes, int):
             raise TypeError(f"max_reply_bytes must be a whole number, not {type(max_reply_bytes).__name__}")
         if max_reply_bytes < 1:
             raise ValueError(f"max_reply_bytes={max_reply_bytes!r} must be 1 or more")
-        if not callable(getattr(credentials, "authorize", None)):
-            raise TypeError(
-                f"credentials must be an object such as gespoll.Token(...), not {type(credentials).__name__}"
-            )
-        self.credentials = credentials
         self._session = session
         self._owned: aiohttp.ClientSession | None = None
         self._max_reply_bytes = max_reply_bytes
+        self._allow_http = allow_http
 
     def open(self) -> None:
         if self._session is None:
@@ -72,29 +78,51 @@ class _Client:
             with anyio.CancelScope(shield=True):
                 await owned.close()
 
-    async def send(self, url: URL, action: str) -> tuple[Reply, Mapping[str, str]]:
-        """Send one request; gives the reply and the headers that authorized it."""
-        session = self._session or self._owned
-        if session is None:
+    def ensure_open(self) -> None:
+        if self._session is None and self._owned is None:
             raise RuntimeError("the source is not open: use it in `async with`")
-        proof = await self.credentials.authorize("GET", str(url))
+
+    async def get(self, url: URL, proof: Mapping[str, str], action: str) -> Reply:
+        """Send one authorized request."""
+        secrets = tuple(_secrets_of(proof))
+        return await self._send(_Message("GET", url, {**_HEADERS, **proof}, action, secrets))
+
+    async def post(self, errand: Errand) -> Reply:
+        """Send what credentials want sent.
+
+        Raises:
+            SourceError: when no usable reply came.
+            ValueError: when it would go out in clear text.
+        """
+        if is_clear_text(errand.url) and not self._allow_http:
+            raise ValueError(f"{errand.action} would send a secret in clear text: use https, or pass allow_http=True")
+        url = URL(errand.url, encoded=True)
+        return await self._send(_Message("POST", url, _HEADERS, errand.action, errand.secrets, errand.body))
+
+    async def _send(self, message: _Message) -> Reply:
+        self.ensure_open()
         failure: SourceError
         try:
-            return await self._reply(session, url, {**_HEADERS, **proof}, action), proof
+            return await self._reply(message)
         except aiohttp.ClientConnectorCertificateError:
-            text = f"{action}: the server's certificate could not be verified; pass a session that trusts it"
+            text = f"{message.action}: the server's certificate could not be verified; pass a session that trusts it"
             failure = TransportError(text, code=CERTIFICATE_REJECTED)
         except (aiohttp.ClientError, OSError) as error:
-            failure = TransportError(f"{action}: no usable reply came: {_reason(error)}")
+            failure = TransportError(f"{message.action}: no usable reply came: {_reason(error)}")
         raise failure
 
-    async def _reply(self, session: Session, url: URL, headers: Mapping[str, str], action: str) -> Reply:
-        async with session.get(
-            url,
-            headers=headers,
+    async def _reply(self, message: _Message) -> Reply:
+        session = self._session or self._owned
+        assert session is not None  # it is open
+        async with session.request(
+            message.method,
+            message.url,
+            data=message.body,
+            headers=message.headers,
             allow_redirects=False,
             raise_for_status=False,
             timeout=_NO_TIMEOUT,
+            max_field_size=_LONGEST_HEADER,
             middlewares=(*_middlewares_of(session), _send_once),
         ) as response:
             body = bytearray()
@@ -102,9 +130,32 @@ class _Client:
                 body += chunk
                 if len(body) > self._max_reply_bytes:
                     response.close()
-                    text = f"{action}: the reply is larger than max_reply_bytes={self._max_reply_bytes}"
+                    text = f"{message.action}: the reply is larger than max_reply_bytes={self._max_reply_bytes}"
                     raise ProtocolError(text, status=response.status)
-            return Reply(response.status, bytes(body), response.headers)
+            told = bytes(body)
+            if response.status >= 300 or (message.body is None and len(told) <= _ECHO_AT_MOST):
+                told = without_echo(told, message.secrets)
+            return Reply(response.status, told, response.headers)
+
+
+@attrs.frozen
+class _Message:
+    """A request, with what must not be told when the reply echoes it."""
+
+    method: str
+    url: URL
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    action: str
+    secrets: Sequence[str] = attrs.field(repr=False)
+    body: bytes | None = attrs.field(default=None, repr=False)
+
+
+def _secrets_of(proof: Mapping[str, str]) -> Iterator[str]:
+    """Iterate over what proves something in some headers, the parts of a signature too."""
+    for name, value in proof.items():
+        if name.lower() not in _PUBLIC_HEADERS:
+            yield value
+            yield from _PARTS.findall(value)
 
 
 class _Dropped(aiohttp.ClientError):
@@ -137,17 +188,25 @@ def _reason(error: Exception) -> str:
 class _HttpSource(ListingSource):
     """What both planes share: the client, and how an authorized reading is made."""
 
+    _project = ""
+
     def __init__(
         self,
         project_id: str,
         credentials: Credentials,
         session: Session | None,
         max_reply_bytes: int,
+        *,
+        allow_http: bool,
     ) -> None:
         if not isinstance(project_id, str) or not (project_id.isascii() and project_id.isalnum()):
             raise ValueError(f"project_id {project_id!r} must be the letters and digits of a project id")
         self._project = project_id
-        self._client = _Client(credentials, session, max_reply_bytes)
+        self._client = _Client(session, max_reply_bytes, allow_http=allow_http)
+        self._credentials = credentials.bind(
+            Surroundings(project_id=project_id, allow_http=allow_http, send=self._client.post)
+        )
+        self._unproved = anyio.Semaphore(_UNPROVED_AT_ONCE) if credentials.locks else None
 
     async def __aenter__(self) -> Self:
         self._client.open()
@@ -169,24 +228,58 @@ class _HttpSource(ListingSource):
     def _url(self, base: str, template: str, query: Mapping[str, str], **parts: str) -> URL:
         segments = {name: _segment(part) for name, part in parts.items()}
         path = template.format(project=self._project, **segments)
-        return URL(f"{base}{path}?{urlencode(query)}" if query else f"{base}{path}", encoded=True)
+        return URL(
+            f"{base}{path}?{urlencode(query, quote_via=quote, safe='')}" if query else f"{base}{path}", encoded=True
+        )
 
     async def _ask(self, url: URL, action: str, read: Callable[[Reply], _Reading]) -> _Reading:
-        """Send a request and read its reply; a first rejection of the credentials renews them."""
-        reply, proof = await self._client.send(url, action)
+        """Send a request and read its reply; a first rejection of the credentials renews them.
+
+        The frames below this one hold secrets; what is raised leaves without them.
+        """
+        self._client.ensure_open()
         try:
-            reading = read(reply)
-        except AuthenticationError as error:
-            rejected = error
-        except JobNotFound:
-            self._client.credentials.accepted(proof)
+            return await self._exchange(url, action, read)
+        except BaseException as error:
+            without_frames(error)
             raise
-        else:
-            self._client.credentials.accepted(proof)
-            return reading
-        if await self._client.credentials.renew(proof):
-            raise CredentialsRenewed
-        raise rejected
+
+    async def _exchange(self, url: URL, action: str, read: Callable[[Reply], _Reading]) -> _Reading:
+        async with AsyncExitStack() as stack:
+            begun_at = anyio.current_time()
+            if self._unproved is not None:
+                await stack.enter_async_context(self._unproved)
+            proof = await self._credentials.authorize("GET", str(url))
+            if keeps_budget.get() and anyio.current_time() - begun_at > _HELD_UP:
+                raise CredentialsRenewed  # all who were held up here would leave at once
+            reply = await self._client.get(url, proof, action)
+            try:
+                reading = read(reply)
+            except AuthenticationError as error:
+                rejected = _named_skew(error, proof, reply)
+            except JobNotFound:
+                self._accept(proof)
+                raise
+            else:
+                self._accept(proof)
+                return reading
+            if await self._credentials.renew(proof):
+                raise CredentialsRenewed
+            raise rejected
+
+    def _accept(self, proof: Mapping[str, str]) -> None:
+        self._credentials.accepted(proof)
+        self._unproved = None
+
+
+def _named_skew(error: AuthenticationError, proof: Mapping[str, str], reply: Reply) -> AuthenticationError:
+    """Say so where a signature was rejected and this machine's clock is far from the server's."""
+    skew = _signing.skew(proof, reply.as_of)
+    if skew is None or abs(skew) <= _signing.SKEW_AT_MOST:
+        return error
+    place = "ahead of" if skew > 0 else "behind"
+    detail = f"{error.detail}; this machine's clock is {abs(skew) / 60:.0f} minutes {place} the server's: set it"
+    return AuthenticationError(detail, status=error.status, code=error.code, request_id=error.request_id)
 
 
 class ManagementSource(_HttpSource):
@@ -206,6 +299,7 @@ class ManagementSource(_HttpSource):
     """
 
     confirms_imports = True
+    _base = ""
 
     def __init__(
         self,
@@ -218,10 +312,14 @@ class ManagementSource(_HttpSource):
         allow_http: bool = False,
         max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
+        problem = credentials_problem(credentials)
+        if problem:
+            del credentials  # a bare token, perhaps, which a crash reporter would show
+            raise TypeError(problem)
         if api not in {"v2", "v1.0"}:
             raise ValueError(f"api={api!r} must be 'v2' or 'v1.0'")
-        super().__init__(project_id, credentials, session, max_reply_bytes)
-        self._base = _checked_base(endpoint, "endpoint", allow_http=allow_http)
+        super().__init__(project_id, credentials, session, max_reply_bytes, allow_http=allow_http)
+        self._base = checked_base(endpoint, "endpoint", allow_http=allow_http)
         self._status = status_v2 if api == "v2" else status_v1
         self._centre = job_centre.V2 if api == "v2" else job_centre.V1
 
@@ -320,9 +418,14 @@ class EngineSource(_HttpSource):
         allow_http: bool = False,
         max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
+        self._bases: dict[str, deque[str]] = {}
+        problem = credentials_problem(credentials)
+        if problem:
+            del credentials
+            raise TypeError(problem)
         if not isinstance(endpoints, Mapping) or not endpoints:
             raise ValueError('endpoints must map graph names to server URLs, such as {"movies": "https://10.0.0.5"}')
-        super().__init__(project_id, credentials, session, max_reply_bytes)
+        super().__init__(project_id, credentials, session, max_reply_bytes, allow_http=allow_http)
         self._bases = {graph: _checked_bases(graph, urls, allow_http=allow_http) for graph, urls in endpoints.items()}
 
     def __repr__(self) -> str:
@@ -490,33 +593,4 @@ def _checked_bases(graph: str, urls: str | Sequence[str], *, allow_http: bool) -
     several = list(urls) if isinstance(urls, Iterable) and not isinstance(urls, str) else [urls]
     if not several:
         raise ValueError(f"graph {graph!r} has no URL: give the URL of its server, or several")
-    return deque(_checked_base(url, f"endpoint of graph {graph!r}", allow_http=allow_http) for url in several)
-
-
-def _checked_base(endpoint: str, name: str, *, allow_http: bool) -> str:
-    """Check the base URL of a server, and strip its last slash."""
-    if not isinstance(endpoint, str):
-        raise TypeError(f"{name} must be a URL as str, not {type(endpoint).__name__}")
-    if not {"@", "?", "#"}.isdisjoint(endpoint):
-        raise ValueError(f"{name} must be scheme, host and port only: no user, password, query or fragment")
-    if not endpoint.isprintable() or " " in endpoint:
-        raise ValueError(f"{name} {endpoint!r} holds blanks or control characters: strip it")
-    try:
-        parts = urlsplit(endpoint)
-        _ = parts.port  # read for the error it raises when it is none
-    except ValueError as error:
-        raise ValueError(f"{name} {endpoint!r} is no URL: {error}") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{name} {endpoint!r} must be a URL with its scheme, such as https://{endpoint or 'host'}")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
-        raise ValueError(
-            f"{name} {endpoint!r} would send credentials in clear text: use https, or pass allow_http=True"
-        )
-    return endpoint.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return deque(checked_base(url, f"endpoint of graph {graph!r}", allow_http=allow_http) for url in several)

@@ -5,14 +5,17 @@ Rule: every verb is a watch, seen differently; nothing is scheduled, decided or 
 
 from __future__ import annotations
 
+import os
 import random
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 import anyio
 
-from gespoll._credentials import Credentials
+from gespoll._credentials import Credentials, credentials_problem
+from gespoll._environment import Given, complete
 from gespoll._http import MAX_REPLY_BYTES, ManagementSource, Session
 from gespoll._jobs import Job, JobRef
 from gespoll._loop import Loop
@@ -27,7 +30,7 @@ from gespoll._scheduler import (
     check_timeout,
     outcome_of,
 )
-from gespoll._source import JobSource
+from gespoll._source import JobSource, keeps_budget
 from gespoll._watch import Refs, Watch, as_ref, check_refs
 
 
@@ -58,17 +61,17 @@ class Poller:
         rng: random.Random | None = None,
         **knobs: Unpack[Knobs],
     ) -> None:
+        self._source = source
+        self._loop: Loop | None = None
         if not callable(getattr(source, "get", None)) or isinstance(source, type):
             raise TypeError(f"a Poller needs a source, such as ManagementSource(...), not {source!r}")
         self._settings = Settings(**knobs)
-        self._source = source
         self._rng = rng or random.Random()
         self._owned: AbstractAsyncContextManager[object] | None = None
         if close_source:
             if not isinstance(source, AbstractAsyncContextManager):
                 raise TypeError(f"close_source=True needs a source that is an async context manager, not {source!r}")
             self._owned = source
-        self._loop: Loop | None = None
         self._entered_by: int | None = None
 
     def __repr__(self) -> str:
@@ -81,7 +84,11 @@ class Poller:
         if self._owned is not None:
             await self._owned.__aenter__()
         self._loop = Loop(self._source, self._settings, self._rng)
-        await self._loop.start()
+        mark = keeps_budget.set(True)  # for the tasks that ask
+        try:
+            await self._loop.start()
+        finally:
+            keeps_budget.reset(mark)
         return self
 
     async def __aexit__(
@@ -273,10 +280,11 @@ class Poller:
 
 
 def connect(
-    endpoint: str,
-    project_id: str,
+    endpoint: str | None = None,
+    project_id: str | None = None,
     *,
-    credentials: Credentials,
+    credentials: Credentials | None = None,
+    region: str | None = None,
     api: Literal["v2", "v1.0"] = "v2",
     session: Session | None = None,
     allow_http: bool = False,
@@ -288,10 +296,14 @@ def connect(
 
     `async with gespoll.connect(endpoint, project_id, credentials=gespoll.Token("…")) as poller:`
 
+    What of the first four is not given is looked for in the environment, at once and only then: in the variables
+    of the vendor's SDK, then in those of its Terraform provider, then in the SDK's credentials file.
+
     Args:
         endpoint: such as `https://ges.eu-west-101.myhuaweicloud.eu`.
         project_id: the project's id.
         credentials: such as a `Token`.
+        region: instead of an endpoint, the region's id, such as `eu-west-101`.
         api: "v2" or "v1.0".
         session: an `aiohttp.ClientSession` to borrow; never closed here.
         allow_http: allow plain http to a host other than loopback.
@@ -301,15 +313,31 @@ def connect(
 
     Raises:
         TypeError: when an argument has a wrong type.
-        ValueError: when an argument cannot work; the text says what to give.
+        ValueError: when an argument cannot work, or something is neither given nor found; the text says what to
+            give, and where it was looked for.
     """
+    problem = None if credentials is None else credentials_problem(credentials)
+    if problem:
+        del credentials  # a bare token, perhaps, which a crash reporter would show
+        raise TypeError(problem)
+    given = Given(endpoint=endpoint, project_id=project_id, region=region, credentials=credentials)
+    found, problem = complete(given, os.environ, _read_file)
+    if found is None:
+        raise ValueError(problem)
     source = ManagementSource(
-        endpoint,
-        project_id,
-        credentials=credentials,
+        found.endpoint,
+        found.project_id,
+        credentials=found.credentials,
         api=api,
         session=session,
         allow_http=allow_http,
         max_reply_bytes=max_reply_bytes,
     )
     return Poller(source, close_source=True, rng=rng, **knobs)
+
+
+def _read_file(path: str) -> str | None:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None

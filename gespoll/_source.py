@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Literal, Protocol, runtime_checkable
 
 import attrs
@@ -92,3 +93,7 @@ class ListingSource(JobSource, Protocol):
 
 class CredentialsRenewed(Exception):
     """The credentials were stale and have been renewed: the request must be sent again, within the budget."""
+
+
+keeps_budget: ContextVar[bool] = ContextVar("keeps_budget", default=False)
+"""Whether whoever asks counts requests by when they leave, and sends again what was held up on its way."""

@@ -33,6 +33,8 @@ class Mutation:
 
 
 HTTP = "tests/test_http.py"
+SECRETS = "tests/test_secrets.py"
+PROOF = "tests/test_authentication.py"
 CORE = "_scheduler/_core.py"
 MUTATIONS = [
     Mutation(
@@ -162,8 +164,8 @@ MUTATIONS = [
         "chain aiohttp's errors",
         "TestFaults",
         "_http.py",
-        '            failure = TransportError(f"{action}: no usable reply came: {_reason(error)}")',
-        '            raise TransportError(f"{action}: no usable reply came: {_reason(error)}")',
+        '            failure = TransportError(f"{message.action}: no usable reply came: {_reason(error)}")',
+        '            raise TransportError(f"{message.action}: no usable reply came: {_reason(error)}")',
         HTTP,
     ),
     Mutation(
@@ -192,6 +194,119 @@ MUTATIONS = [
         "",
     ),
     Mutation("look without end", "rule_11", CORE, "LAST_LOOK_AT_MOST = 30.0", "LAST_LOOK_AT_MOST = 1e9"),
+    Mutation(
+        "keep the frames that hold secrets",
+        "rule_9",
+        "_http.py",
+        "            without_frames(error)\n            raise\n",
+        "            raise\n",
+        SECRETS,
+    ),
+    Mutation(
+        "keep the frames of an error's chain",
+        "rule_9",
+        "_secrecy.py",
+        'left += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]',
+        "pass",
+        SECRETS,
+    ),
+    Mutation("tell what a server echoes", "rule_9", "_http.py", "without_echo(told, message.secrets)", "told", SECRETS),
+    Mutation(
+        "hide no part of a signature",
+        "rule_9",
+        "_http.py",
+        "            yield from _PARTS.findall(value)\n",
+        "",
+        SECRETS,
+    ),
+    Mutation(
+        "miss echoes with escaped slashes", "rule_9", "_secrecy.py", 'secret.replace("/", r"\\/")', "secret", SECRETS
+    ),
+    Mutation("show a token that is refused", "rule_9", "_credentials/token.py", "            del value\n", "", SECRETS),
+    Mutation(
+        "show a key that is refused",
+        "rule_9",
+        "_credentials/access_key.py",
+        "            del ak, sk, security_token  # or a crash reporter shows them\n",
+        "",
+        SECRETS,
+    ),
+    Mutation(
+        "show a password that is refused",
+        "rule_9",
+        "_credentials/password.py",
+        "            del password  # or a crash reporter shows it\n",
+        "",
+        SECRETS,
+    ),
+    Mutation("quote ids as they are", "rule_9", "_http.py", 'else quote(part, safe="")', "else part", SECRETS),
+    Mutation(
+        "read replies of any size", "rule_9", "_http.py", "if len(body) > self._max_reply_bytes:", "if False:", SECRETS
+    ),
+    Mutation(
+        "try a rejected key again",
+        "final or another_source",
+        "_credentials/access_key.py",
+        "        self._standing.rejected = True\n",
+        "",
+        PROOF,
+    ),
+    Mutation(
+        "send all with a key that is not proved",
+        "lock",
+        "_http.py",
+        "_UNPROVED_AT_ONCE = 2 ",
+        "_UNPROVED_AT_ONCE = 99 ",
+        PROOF,
+    ),
+    Mutation(
+        "send a wrong password again",
+        "wrong_password",
+        "_credentials/password.py",
+        "            account.refused = error\n",
+        "",
+        PROOF,
+    ),
+    Mutation(
+        "renew a token for each poll",
+        "once_for_many",
+        "_credentials/renewal.py",
+        "        if rejected != self._value:\n            return True\n",
+        "",
+        PROOF,
+    ),
+    Mutation(
+        "let all leave who waited for a token",
+        "saves_up",
+        "_http.py",
+        "                raise CredentialsRenewed  # all who were held up here would leave at once\n",
+        "                pass\n",
+        PROOF,
+    ),
+    Mutation(
+        "wait until a token is rejected",
+        "day_of_tokens",
+        "_credentials/renewal.py",
+        "anyio.current_time() >= self._renew_at",
+        "False",
+        PROOF,
+    ),
+    Mutation(
+        "press an IAM that cannot answer",
+        "only_delays",
+        "_credentials/password.py",
+        "anyio.current_time() < account.held_until",
+        "False",
+        PROOF,
+    ),
+    Mutation(
+        "blame no clock",
+        "wrong_clock",
+        "_http.py",
+        "rejected = _named_skew(error, proof, reply)",
+        "rejected = error",
+        PROOF,
+    ),
     Mutation(
         "tell lag by another clock",
         "rule_11",

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from gespoll import JobRef, JobStatus, Poller, Token, connect
+from gespoll import JobRef, JobStatus, PasswordCredentials, Poller, Token, connect
 from gespoll.testing import FakeFile, FakeGES, ScriptedSource, VirtualTimeLoop
 
 Program = Callable[[], Awaitable[None]]
@@ -108,7 +108,30 @@ async def over_http(loop: SteppingLoop, cut: Callable[[SteppingLoop, Program], A
     return was_cut
 
 
-@pytest.mark.parametrize("scenario", [scripted, over_http])
+async def with_a_password(loop: SteppingLoop, cut: Callable[[SteppingLoop, Program], Awaitable[bool]]) -> bool:
+    """Cut one of two watches whose tokens expire in mid-wait: the other gets every token that it needs."""
+    async with FakeGES(token_lifetime=4.0) as ges:
+        ges.add_job("job", graph="g", steps=[(0, "running"), (6, "success")], files=FILES)
+        user = PasswordCredentials(
+            domain="fake-domain", user="fake-user", password="fake-password", endpoint=ges.endpoint
+        )
+
+        async def program() -> None:
+            async with connect(ges.endpoint, ges.project_id, credentials=user, interval=1.0) as poller:
+                await poller.wait(JobRef("job", "g"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(program)
+            was_cut = await cut(loop, program)
+        assert {request.status for request in ges.requests if request.plane == "management"} <= {200, None}
+        await anyio.sleep(0.001)
+        asked = len(ges.requests)
+        await anyio.sleep(100)
+        assert len(ges.requests) == asked
+    return was_cut
+
+
+@pytest.mark.parametrize("scenario", [scripted, over_http, with_a_password])
 @pytest.mark.parametrize("cut", [cut_natively, cut_by_scope])
 def test_a_watch_cut_at_any_step_leaves_nothing_behind(
     scenario: Callable[[SteppingLoop, Callable[[SteppingLoop, Program], Awaitable[bool]]], Awaitable[bool]],

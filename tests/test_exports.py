@@ -21,9 +21,9 @@ ROOT = Path(gespoll.__file__).parent
 FLOORS = (
     {"_jobs", "_cancellation"},
     {"_errors"},
-    {"_wire", "_pacing", "_source"},
+    {"_wire", "_pacing", "_source", "_endpoints", "_signing", "_secrecy"},
     {"_scheduler", "_credentials"},
-    {"_http", "_loop"},
+    {"_http", "_loop", "_environment"},
     {"_watch"},
     {"_poller"},
     {""},
@@ -32,7 +32,7 @@ FLOORS = (
     {"__main__"},
 )
 FLOOR_OF = {part: number for number, parts in enumerate(FLOORS) for part in parts}
-PURE = ("_jobs", "_errors", "_wire", "_pacing", "_scheduler")
+PURE = ("_jobs", "_errors", "_wire", "_pacing", "_scheduler", "_endpoints", "_signing", "_environment")
 
 
 def name_of(path: Path) -> str:

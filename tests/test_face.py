@@ -1030,4 +1030,4 @@ class TestWhatNewcomersMeet:
     def test_credentials_that_are_none(self, given: Any) -> None:
         """A bare token is refused at once, with advice."""
         with says(TypeError, f"credentials must be an object such as gespoll.Token(...), not {type(given).__name__}"):
-            connect(HTTPS, "p1", credentials=given)
+            ManagementSource(HTTPS, "p1", credentials=given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ import attrs
 import pytest
 
 import gespoll
+from gespoll import _environment
 from gespoll._http import MAX_REPLY_BYTES
 from gespoll._jobs import effective_status
 from gespoll._scheduler import OnFailure, Settings
@@ -96,6 +97,9 @@ def _quoted(cell: str) -> list[str]:
     return re.findall(r"`([^`]*)`", cell)
 
 
+VARIABLES = [name for row in _table("sought") for name in _quoted(row[1]) if name.isupper()]
+
+
 def _functions(block: Block) -> list[str]:
     """Name the functions of a block that take a poller."""
     return re.findall(r"^async def (\w+)\(poller\b", block.code, flags=re.MULTILINE)
@@ -121,9 +125,12 @@ def in_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeGES, str], 
     """Point the environment at a fake service and one of its jobs."""
 
     def point(ges: FakeGES, job_id: str) -> None:
-        facts = {"ENDPOINT": ges.endpoint, "PROJECT_ID": ges.project_id, "TOKEN": ges.token}
-        for name, value in {**facts, "JOB_ID": job_id, "GRAPH_ID": "movies"}.items():
-            monkeypatch.setenv(f"GES_{name}", value)
+        for name in VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        found = {"HUAWEICLOUD_SDK_REGION_GES_X_1": ges.endpoint, "HW_PROJECT_ID": ges.project_id}
+        asked = {"GES_JOB_ID": job_id, "GES_GRAPH_ID": "movies", "HW_AUTH_TOKEN": ges.token}
+        for name, value in {**found, **asked}.items():
+            monkeypatch.setenv(name, value)
 
     return point
 
@@ -242,6 +249,14 @@ def test_the_knobs_are_those_of_the_library() -> None:
     call = {name: repr(calls[name].default) for name in ("timeout", "job_timeout", "max_open")}
     assert told == {**poller, "max_reply_bytes": repr(MAX_REPLY_BYTES), **call}
     assert list(told)[: len(poller)] == list(poller)
+
+
+def test_the_variables_are_those_of_the_library() -> None:
+    """The table of what is sought names each variable that `connect` reads, and the places in their order."""
+    known = [*chain(*_environment._KEYS), _environment._TOKEN, *_environment._USER, _environment._IAM]
+    known += [*_environment._PROJECTS, _environment._REGION, f"{_environment._OVERRIDE}<REGION_ID>"]
+    assert known == VARIABLES
+    assert f"`{_environment._FILE}`, by default `{_environment._DEFAULT_FILE}`" in TEXT
 
 
 def test_every_knob_has_a_unit() -> None:

@@ -28,7 +28,7 @@ from gespoll import (
     SourceError,
     Throttled,
 )
-from gespoll._wire import engine_list, engine_status, status_v1, status_v2
+from gespoll._wire import engine_list, engine_status, iam_token, status_v1, status_v2
 from gespoll._wire.job_centre import V1, V2
 from gespoll._wire.listing import Glance, Page
 from gespoll._wire.reply import Reply, error_code, failure
@@ -231,7 +231,10 @@ class TestGoldenReplies:
         with pytest.raises(RequestRejected) as caught:
             engine_list.read(golden("engine_list_failure", 400), "g")
         assert (caught.value.status, caught.value.code) == (400, "GES.8005")
-        assert caught.value.detail == "listing the jobs of graph g: the request was rejected: Parameter error!"
+        assert caught.value.detail == (
+            "listing the jobs of graph g: the request was rejected: Parameter error!; "
+            "check the project id and the token"
+        )
 
 
 class TestRecord:
@@ -694,10 +697,39 @@ CODES: dict[str, type[SourceError]] = {
     "APIG.0608": ServiceUnavailable,
     "GES.0001": RequestRejected,
     "GES.0016": RequestRejected,
+    "GES.7001": RequestRejected,
+    "GES.7002": RequestRejected,
+    "GES.7003": RequestRejected,
+    "GES.7008": RequestRejected,
+    "GES.7009": RequestRejected,
+    "GES.7016": RequestRejected,
+    "GES.7042": RequestRejected,
+    "GES.7048": RequestRejected,
     "GES.8000": RequestRejected,
+    "GES.8001": RequestRejected,
     "GES.8005": RequestRejected,
     "GES.8006": RequestRejected,
+    "GES.8011": RequestRejected,
+    "GES.8012": RequestRejected,
+    "GES.8013": RequestRejected,
+    "GES.8303": RequestRejected,
+    "GES.8304": RequestRejected,
     "APIG.0101": RequestRejected,
+    "APIG.0602": RequestRejected,
+}
+LIST_CODES: dict[str, type[SourceError]] = {
+    "GES.7000": RequestRejected,
+    "GES.7007": RequestRejected,
+    "GES.7054": RequestRejected,
+    "GES.8301": ServiceUnavailable,
+}
+ADVICE = {
+    "GES.0001": "check the project id, the graph and the token",
+    "GES.0016": "check that the project id is that of the credentials and of the graph",
+    "GES.8002": "check whether the token has expired",
+    "GES.8005": "check the project id and the token",
+    "GES.8006": "check the project id",
+    "APIG.0303": "check this machine's clock: a signature made more than 15 minutes from the service's time is refused",
 }
 STATUSES: dict[int, type[GespollError]] = {
     300: ProtocolError,
@@ -732,6 +764,20 @@ class TestFailure:
                 assert type(error) is kind
                 assert isinstance(error, SourceError)
                 assert (error.status, error.code) == (status, code)
+
+    @pytest.mark.parametrize(("code", "kind"), LIST_CODES.items())
+    def test_code_of_absence_means_something_else_for_a_list(self, code: str, kind: type[SourceError]) -> None:
+        """No job was asked for that could be missing; 8301 then says "network fluctuation: retry"."""
+        for status in (200, 400, 404, 500):
+            error = fault({"error_code": code, "error_msg": "x"}, status, None)
+            assert type(error) is kind
+
+    @pytest.mark.parametrize("code", sorted(CODES | LIST_CODES))
+    def test_advice_of_the_vendor_is_in_the_text(self, code: str) -> None:
+        """Where the error code pages say what to check, so does the error."""
+        error = fault({"error_code": code, "error_msg": "Because."}, 400, None)
+        assert isinstance(error, SourceError)
+        assert error.detail.partition("Because.")[2] == (f"; {ADVICE[code]}" if code in ADVICE else "")
 
     @pytest.mark.parametrize("code", [code for code in CODES if code.startswith("APIG.")])
     def test_both_prefixes_of_the_gateway_are_one(self, code: str) -> None:
@@ -768,9 +814,9 @@ class TestFailure:
     @pytest.mark.parametrize(
         ("body", "code", "text"),
         [
-            ({"error_code": "GES.8005", "error_msg": "no"}, "GES.8005", "no"),
-            ({"errorCode": "GES.8005", "errorMessage": "no", "result": "failed"}, "GES.8005", "no"),
-            ({"errCode": "GES.0001", "externalMessage": "no"}, "GES.0001", "no"),
+            ({"error_code": "GES.8000", "error_msg": "no"}, "GES.8000", "no"),
+            ({"errorCode": "GES.8000", "errorMessage": "no", "result": "failed"}, "GES.8000", "no"),
+            ({"errCode": "GES.8000", "externalMessage": "no"}, "GES.8000", "no"),
             ({"error_code": "APIG.0101", "error_msg": "no", "request_id": "r"}, "APIG.0101", "no"),
             ({"error": {"code": 401, "message": "no", "title": "Unauthorized"}}, "IAM.401", "no"),
             ({"error": {"code": "IAM.0012", "message": "no"}}, "IAM.0012", "no"),
@@ -800,7 +846,7 @@ class TestFailure:
             (PermissionDenied, "GES.7041", "no permission"),
             (Throttled, "APIG.0308", "too many requests"),
             (ServiceUnavailable, "GES.7006", "the service cannot answer now"),
-            (RequestRejected, "GES.8005", "the request was rejected"),
+            (RequestRejected, "GES.8000", "the request was rejected"),
         ],
     )
     def test_text_says_what_was_asked_and_what_came_of_it(self, kind: type[SourceError], code: str, words: str) -> None:
@@ -815,7 +861,7 @@ class TestFailure:
 
     def test_text_of_the_server_is_shortened_and_printable(self) -> None:
         """Line breaks, control characters and novels do not reach a log line."""
-        error = fault({"error_code": "GES.8005", "error_msg": "a\r\n\x1b[31m" + "b" * 999})
+        error = fault({"error_code": "GES.8000", "error_msg": "a\r\n\x1b[31m" + "b" * 999})
         assert isinstance(error, SourceError)
         text = error.detail.removeprefix("looking at job g/j: the request was rejected: ")
         assert text.isprintable()
@@ -911,6 +957,75 @@ class TestRetryAfter:
         found = Reply(429, b"", {"Retry-After": value, "Date": moment})
         assert found.retry_after is None or found.retry_after >= 0
         assert found.as_of is None or found.as_of.tzinfo is not None
+
+
+class TestIamToken:
+    """Obtaining a token of IAM."""
+
+    @pytest.mark.parametrize("status", [200, 201])
+    def test_token_and_lifetime(self, status: int) -> None:
+        """The token is in a header, the times in the body: the document's example."""
+        told = {"expires_at": "2020-01-04T09:05:22.701000Z", "issued_at": "2020-01-03T09:05:22.701000Z"}
+        found = iam_token.read(reply({"token": told}, status, X_Subject_Token="MIIT"), "asking")
+        assert found == ("MIIT", 86_400.0)
+
+    @pytest.mark.parametrize(
+        ("told", "lifetime"),
+        [
+            ({"expires_at": "2030-01-02T13:00:00.000000Z"}, 3600.0),
+            ({"expires_at": "2030-01-02T13:00:00.000000Z", "issued_at": "soon"}, 3600.0),
+            ({"expires_at": "2030-01-02T12:00:00.000000Z"}, None),
+            ({"expires_at": "2030-01-02T11:00:00.000000Z"}, None),
+            ({"expires_at": None}, None),
+            ({}, None),
+            (None, None),
+            ([], None),
+        ],
+    )
+    def test_lifetime_by_the_servers_clock(self, told: object, lifetime: float | None) -> None:
+        """Where the body lacks the time of issue, the reply's own date serves; nonsense is not known."""
+        answer = reply({"token": told}, 201, X_Subject_Token="MIIT", Date=DATE)
+        assert iam_token.read(answer, "asking") == ("MIIT", lifetime)
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'{"token": 7}'])
+    def test_token_without_a_readable_body(self, body: bytes) -> None:
+        """The header is enough."""
+        assert iam_token.read(reply(body, 201, X_Subject_Token="MIIT"), "asking") == ("MIIT", None)
+
+    @pytest.mark.parametrize("token", ["", " ", "a\tb", "é"])
+    def test_reply_without_a_token(self, token: str) -> None:
+        """It is told as what it is, without what stood there."""
+        with pytest.raises(ProtocolError) as caught:
+            iam_token.read(reply({}, 201, X_Subject_Token=token), "asking IAM")
+        assert str(caught.value) == "asking IAM: the reply has no token in its header X-Subject-Token (HTTP 201)"
+
+    @pytest.mark.parametrize(
+        ("status", "body", "kind", "code"),
+        [
+            (400, {"error": {"code": 400, "message": "no"}}, AuthenticationError, "IAM.400"),
+            (401, {"error": {"code": 401, "message": "no"}}, AuthenticationError, "IAM.401"),
+            (401, HTML, AuthenticationError, None),
+            (403, {"error_code": "IAM.0003", "error_msg": "no"}, AuthenticationError, "IAM.0003"),
+            (404, {"error": {"code": 404, "message": "no"}}, AuthenticationError, "IAM.404"),
+            (404, HTML, ProtocolError, None),
+            (429, {"error_code": "IAM.0012", "error_msg": "no"}, ServiceUnavailable, "IAM.0012"),
+            (429, HTML, ServiceUnavailable, None),
+            (302, b"", ProtocolError, None),
+            (500, {"error": {"code": 500, "message": "no"}}, ServiceUnavailable, "IAM.500"),
+            (503, HTML, ServiceUnavailable, None),
+            (200, {"error": {"code": 401, "message": "no"}}, ProtocolError, None),
+        ],
+    )
+    def test_refusals_are_final_and_the_rest_is_not(
+        self, status: int, body: object, kind: type[SourceError], code: str | None
+    ) -> None:
+        """IAM's throttling is no throttling of the service, whose budget it must not touch."""
+        with pytest.raises(SourceError) as caught:
+            iam_token.read(reply(body, status, Retry_After="7"), "asking IAM")
+        assert type(caught.value) is kind
+        assert (caught.value.status, caught.value.code) == (status, code)
+        if kind is ServiceUnavailable:
+            assert caught.value.retry_after == 7.0
 
 
 @pytest.mark.parametrize(

@@ -31,16 +31,28 @@ from gespoll._wire.fields import decode_object, first_text
 
 _NO_SUCH_JOB = frozenset({"GES.7007", "GES.8301"})
 _NO_SUCH_GRAPH = frozenset({"GES.7000", "GES.7054"})
-_UNPUBLISHED = "APIG.0101"
 
 _KIND_OF_CODE: dict[str, type[SourceError]] = {
     **dict.fromkeys(("GES.8007", "APIG.0301", "APIG.0303", "APIG.0305", "APIG.0307"), AuthenticationError),
     **dict.fromkeys(("GES.7041", "GES.8020", "APIG.0302", "APIG.0306"), PermissionDenied),
     **dict.fromkeys(("APIG.0308", "IAM.0012"), Throttled),
     **dict.fromkeys(("GES.7004", "GES.7005", "GES.7006", "GES.7051", "GES.9999"), ServiceUnavailable),
-    **dict.fromkeys(("GES.8002", "GES.8008", "GES.8302", "GES.8601", "GES.8602"), ServiceUnavailable),
+    # 8301 denies the job that a single query asked for; of a list it says "network fluctuation: retry"
+    **dict.fromkeys(("GES.8002", "GES.8008", "GES.8301", "GES.8302", "GES.8601", "GES.8602"), ServiceUnavailable),
     **dict.fromkeys(("APIG.0201", "APIG.0601", "APIG.0606", "APIG.0608"), ServiceUnavailable),
-    **dict.fromkeys(("GES.0001", "GES.0016", "GES.8000", "GES.8005", "GES.8006", _UNPUBLISHED), RequestRejected),
+    **dict.fromkeys(("GES.0001", "GES.0016", "GES.7000", "GES.7001", "GES.7002", "GES.7003"), RequestRejected),
+    **dict.fromkeys(("GES.7007", "GES.7008", "GES.7009", "GES.7016", "GES.7042", "GES.7048"), RequestRejected),
+    **dict.fromkeys(("GES.7054", "GES.8000", "GES.8001", "GES.8005", "GES.8006", "GES.8011"), RequestRejected),
+    **dict.fromkeys(("GES.8012", "GES.8013", "GES.8303", "GES.8304"), RequestRejected),
+    **dict.fromkeys(("APIG.0101", "APIG.0602"), RequestRejected),
+}
+_ADVICE = {
+    "GES.0001": "check the project id, the graph and the token",
+    "GES.0016": "check that the project id is that of the credentials and of the graph",
+    "GES.8002": "check whether the token has expired",
+    "GES.8005": "check the project id and the token",
+    "GES.8006": "check the project id",
+    "APIG.0303": "check this machine's clock: a signature made more than 15 minutes from the service's time is refused",
 }
 _KIND_OF_STATUS: dict[int, type[SourceError]] = {
     401: AuthenticationError,
@@ -149,7 +161,8 @@ def failure(reply: Reply, action: str, ref: JobRef | None = None) -> GespollErro
     if kind is Throttled:
         fields["limit"] = _allowed_rate(text)
         fields["policy"] = found[1] if (found := _POLICY.search(text)) else None
-    return kind(f"{action}: {_WHAT[kind]}: {text}", **fields)
+    advice = _ADVICE.get(code or "")
+    return kind(f"{action}: {_WHAT[kind]}: {text}{f'; {advice}' if advice else ''}", **fields)
 
 
 _WHAT: dict[type[SourceError], str] = {

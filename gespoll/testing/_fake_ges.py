@@ -143,9 +143,21 @@ class FakeGES(Options):
 
     def expire_token(self, new: str) -> None:
         """Let the present token expire and make `new` the valid one."""
-        self._front.expired.add(self.token)
-        self._front.expired.discard(new)
+        self._front.accounts.expired.add(self.token)
+        self._front.accounts.expired.discard(new)
         self.token = new
+
+    def revoke_tokens(self) -> None:
+        """Let every token that IAM has issued die now, as a change of the user's permissions does."""
+        self._front.accounts.revoke()
+
+    def wall_clock(self) -> datetime:
+        """Return the server's present time, in UTC, which follows the event loop's clock.
+
+        Raises:
+            RuntimeError: When the server is not running.
+        """
+        return self._running.clock.at(asyncio.get_running_loop().time())
 
     def inject(self, kind: FaultKind, times: int = 1, match: str = "") -> None:
         """Hit the next requests with a fault, before any fault is drawn.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from ._accounts import Accounts
 from ._faults import FaultPlan
 from ._gateway import Limiter, early_fault, refusal, throttled
 from ._replies import html_page
@@ -36,8 +37,8 @@ class Front:
     plan: FaultPlan
     limiter: Limiter
     rng: Random
+    accounts: Accounts
     requests: list[LoggedRequest] = attrs.field(factory=list, init=False)
-    expired: set[str] = attrs.field(factory=set, init=False)
     in_flight: int = attrs.field(default=0, init=False)
     max_in_flight: int = attrs.field(default=0, init=False)
 
@@ -45,7 +46,7 @@ class Front:
     def of(cls, options: Options) -> Self:
         """Return the front of a server with these options."""
         plan = FaultPlan.seeded(options.faults, options.seed)
-        return cls(options, plan, Limiter(options), Random(options.seed))
+        return cls(options, plan, Limiter(options), Random(options.seed), Accounts(options))
 
     def arrive(self, request: web.BaseRequest, now: float) -> tuple[LoggedRequest, Call]:
         """Count and log a request that arrives at loop time `now`; the caller counts it out again."""
@@ -68,16 +69,20 @@ class Front:
             fault=fault,
         )
         self.requests.append(logged)
-        return logged, Call(route, query, request.headers, logged.request_id, now, fault=fault)
+        return logged, Call(
+            route, request.method, request.raw_path, query, request.headers, logged.request_id, now, fault=fault
+        )
 
     def reply(self, call: Call, desk: Desk) -> Reply:
         """Return what is said to `call`, spoilt if its fault says so."""
         early = early_fault(call, self.options.faults, self.limiter.text())
         if early is not None:
             return early
+        if call.route.iam:
+            return self._spoil(call, self.accounts.issue(call, desk.clock))
         if not self.limiter.admits(call.now):
             return throttled(call.request_id, self.limiter.text())
-        refused = refusal(call, self.options, self.expired)
+        refused = refusal(call, self.options, self.accounts, desk.clock)
         if refused is not None:
             return refused
         if call.fault == "not_found":

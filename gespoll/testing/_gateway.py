@@ -1,4 +1,4 @@
-"""What stands before the service: the token check, the project check and the rate limit.
+"""What stands before the service: who may ask, the project check and the rate limit.
 
 The rule: a request is refused here or passed on unchanged. The management plane refuses as the API gateway
 does; the engine, which has no gateway, answers with its own codes and HTTP 400.
@@ -15,6 +15,8 @@ from ._replies import Reply, gateway_error, service_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ._accounts import Accounts
+    from ._catalogue import WallClock
     from ._faults import Faults
     from ._options import Options
     from ._routes import Call
@@ -62,33 +64,49 @@ def not_published(request_id: str) -> Reply:
     return gateway_error(404, "APIG.0101", text, request_id)
 
 
-def refusal(call: Call, options: Options, expired: set[str]) -> Reply | None:
+def refusal(call: Call, options: Options, accounts: Accounts, clock: WallClock) -> Reply | None:
     """Return why the call may not go on to the service, or None when it may.
+
+    A token goes before a signature beside it, which is then not looked at.
 
     Args:
         call: The request.
-        options: The server's token and project.
-        expired: Tokens that were valid once.
+        options: The server's project.
+        accounts: Who may ask.
+        clock: The server's wall clock.
     """
     if call.route.project is None:
         return not_published(call.request_id)
-    token = call.headers.get("X-Auth-Token", "")
+    signed = "Authorization" in call.headers and "X-Auth-Token" not in call.headers
+    fault = accounts.signature_fault(call, clock) if signed else None
+    if not signed:
+        fault = accounts.token_fault(call.headers.get("X-Auth-Token", ""), call.now)
     if call.route.plane == "engine":
-        return _engine_refusal(call, options, token)
-    if token in expired:
-        return gateway_error(401, "APIGW.0307", "The token must be updated", call.request_id)
-    if token != options.token:
-        why = "decrypt token fail" if token else "x-auth-token not found"
-        text = f"Incorrect IAM authentication information: {why}"
-        return gateway_error(401, "APIGW.0301", text, call.request_id)
+        return _engine_refusal(call, options, fault)
+    if fault is not None:
+        code, text = (_SIGNATURE_FAULTS if signed else _TOKEN_FAULTS)[fault]
+        return gateway_error(401, code, text, call.request_id)
     if call.route.project != options.project_id:
         return service_error(400, "GES.0016", "The resource does not exist.", call.route.api)
     return None
 
 
-def _engine_refusal(call: Call, options: Options, token: str) -> Reply | None:
+_INCORRECT = "Incorrect IAM authentication information"
+_TOKEN_FAULTS = {
+    "missing": ("APIGW.0301", f"{_INCORRECT}: x-auth-token not found"),
+    "wrong": ("APIGW.0301", f"{_INCORRECT}: decrypt token fail"),
+    "expired": ("APIGW.0307", "The token must be updated"),
+}
+_SIGNATURE_FAULTS = {
+    "wrong": ("APIGW.0301", f"{_INCORRECT}: verify aksk signature fail"),
+    "locked": ("APIGW.0301", f"{_INCORRECT}: AK access failed to reach the limit, forbidden"),
+    "skewed": ("APIGW.0303", "Incorrect app authentication information: signature expired"),
+}
+
+
+def _engine_refusal(call: Call, options: Options, fault: str | None) -> Reply | None:
     found: tuple[str, str] | None = None
-    if token != options.token:
+    if fault is not None:
         found = "GES.8007", "Invalid token."
     elif call.route.project != options.project_id:
         found = "GES.8006", "Invalid resource access."
@@ -107,6 +125,9 @@ def early_fault(call: Call, faults: Faults, policy: str) -> Reply | None:
     """
     retry_after = {"Retry-After": f"{faults.retry_after:g}"}
     api, request_id = call.route.api, call.request_id
+    if call.route.iam and call.fault in {"throttle", "throttle_retry_after"}:
+        headers = retry_after if call.fault == "throttle_retry_after" else None
+        return gateway_error(429, "IAM.0012", "Too many requests.", request_id, headers)
     if call.fault == "throttle":
         return throttled(request_id, policy)
     if call.fault == "throttle_retry_after":

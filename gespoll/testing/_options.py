@@ -14,7 +14,7 @@ from ._faults import Faults
 from ._timeline import FakeFile, FakeJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from ._replies import EmptyArrays, ErrorKeys
@@ -36,8 +36,18 @@ class Options:
 
     project_id: str = "0123456789abcdef0123456789abcdef"
     """The only project the server knows."""
+    project_name: str = "fake-project"
+    """Its name."""
     token: str = "fake-token"
-    """The valid token."""
+    """The token that is valid without having been issued."""
+    access_keys: Mapping[str, str | tuple[str, str]] = attrs.field(factory=lambda: {"fake-ak": "fake-sk"})
+    """The valid access keys: AK to SK, or to SK and security token."""
+    domain: str = "fake-domain"
+    """The account of all users."""
+    users: Mapping[str, str] = attrs.field(factory=lambda: {"fake-user": "fake-password"})
+    """The users IAM knows, with their passwords."""
+    token_lifetime: float = 86_400.0
+    """Seconds a token of IAM lives."""
     seed: int = attrs.field(default=0, on_setattr=attrs.setters.frozen)
     """Seed of everything random."""
     faults: Faults = attrs.field(factory=Faults, on_setattr=attrs.setters.frozen)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "LoggedRequest", "Plane", "Route"]
 
-Plane = Literal["management", "engine", "other"]
+Plane = Literal["management", "engine", "iam", "other"]
 
 _SECRET_HEADERS = frozenset({"x-auth-token", "authorization", "x-security-token"})
 
@@ -34,6 +34,7 @@ _TABLE: tuple[tuple[str, RequestKind, re.Pattern[str]], ...] = (
     ("POST", "other", re.compile(rf"/(?P<version>v2)/{_GRAPH}/import-graph")),
     ("POST", "other", re.compile(rf"/(?P<version>v1\.0|ges/v1\.0)/{_GRAPH}/action")),
 )
+_TOKENS = ("POST", "/v3/auth/tokens")
 _APIS: Mapping[str, Api] = {"v2": "v2", "v1.0": "v1.0", "ges/v1.0": "engine"}
 
 
@@ -51,17 +52,21 @@ class Route:
     """The graph id, on the engine the graph name; "" when the path has none."""
     job_id: str | None = None
     """The job id of the path."""
+    iam: bool = False
+    """Whether IAM is asked for a token."""
 
     @property
     def plane(self) -> Plane:
         """The plane the call belongs to."""
         if self.project is None:
-            return "other"
+            return "iam" if self.iam else "other"
         return "engine" if self.api == "engine" else "management"
 
     @classmethod
     def of(cls, method: str, raw_path: str) -> Route:
         """Return the route of a request; one without a project when the API has no such path."""
+        if (method, raw_path) == _TOKENS:
+            return cls(iam=True)
         for verb, kind, pattern in _TABLE:
             match = pattern.fullmatch(raw_path) if method == verb else None
             if match:
@@ -82,6 +87,9 @@ class Call:
     """One request, read."""
 
     route: Route
+    method: str
+    target: str
+    """Path and query as they were sent."""
     query: Mapping[str, str]
     headers: Mapping[str, str]
     request_id: str

@@ -3,6 +3,9 @@
 The rule: FakeGES is right about the wire when a client nobody here wrote understands it. Every field the
 SDK's models have is compared with the job that was put in. Run it where `requirements.txt` is installed
 beside the library's own dependencies: `python tests/vendor_sdk/check.py`. It talks to 127.0.0.1 only.
+
+Signatures are compared both ways: FakeGES accepts those of the SDK, and the library's own are byte for byte
+those of the SDK's signer, over paths, queries and headers that Hypothesis makes.
 """
 
 # mypy: disable-error-code="import-not-found, import-untyped"
@@ -15,17 +18,24 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkcore.sdk_request import SdkRequest
+from huaweicloudsdkcore.signer.signer import Signer
 from huaweicloudsdkges.v1 import GesClient as GesClientV1
 from huaweicloudsdkges.v1 import ListJobsRequest, ShowJobRequest
 from huaweicloudsdkges.v2 import GesClient as GesClientV2
 from huaweicloudsdkges.v2 import ListJobs2Request, ShowJob2Request
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from gespoll._signing import sign
 from gespoll.testing._fake_ges import FakeGES
 from gespoll.testing._timeline import FakeFile, FakeJob
 
@@ -95,15 +105,15 @@ class Checks:
             self.failures.append(f"{what}: found {found!r}, expected {expected!r}")
 
 
-async def _serve(started: Callable[[FakeGES], None], stop: asyncio.Event) -> None:
-    async with FakeGES(origin=ORIGIN) as ges:
+async def _serve(started: Callable[[FakeGES], None], stop: asyncio.Event, options: dict[str, Any]) -> None:
+    async with FakeGES(**options) as ges:
         ges.add_jobs(JOBS)
         started(ges)
         await stop.wait()
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[FakeGES]:
+def serving(**options: Any) -> Iterator[FakeGES]:
     """Run a server on the loop of another thread, since the SDK blocks this one."""
     loop, stop, ready, found = asyncio.new_event_loop(), asyncio.Event(), threading.Event(), list[FakeGES]()
 
@@ -111,7 +121,7 @@ def serving() -> Iterator[FakeGES]:
         found.append(ges)
         ready.set()
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(_serve(started, stop)))
+    thread = threading.Thread(target=lambda: loop.run_until_complete(_serve(started, stop, options)))
     thread.start()
     try:
         if not ready.wait(10):
@@ -123,9 +133,9 @@ def serving() -> Iterator[FakeGES]:
         loop.close()
 
 
-def client_of(kind: Any, ges: FakeGES) -> Any:
-    """Return a client of the SDK that signs with dummy keys."""
-    keys = BasicCredentials("dummy-ak", "dummy-sk", ges.project_id)
+def client_of(kind: Any, ges: FakeGES, ak: str = "dummy-ak", sk: str = "dummy-sk", token: str | None = None) -> Any:
+    """Return a client of the SDK that signs, with keys that the server does not know unless told otherwise."""
+    keys = BasicCredentials(ak, sk, ges.project_id).with_security_token(token)
     return kind.new_builder().with_credentials(keys).with_endpoint(ges.endpoint).build()
 
 
@@ -207,10 +217,91 @@ def check_error(
         checks.failures.append(f"{what}: no error")
 
 
+def check_signed_calls(checks: Checks) -> None:
+    """Let the SDK sign with keys that the server knows, without a token; its clock is this machine's."""
+    temporary = ("temporary-ak", "temporary-sk", "security token/+=")
+    keys = {"fake-ak": "fake-sk", temporary[0]: temporary[1:]}
+    odd = "a/b c~%2F+作业"
+    with serving(access_keys=keys) as ges:
+        for key in (("fake-ak", "fake-sk", None), temporary):
+            client = client_of(GesClientV2, ges, *key)
+            page = client.list_jobs2_invoker(ListJobs2Request(limit="2", offset="1", graph_name="movies")).invoke()
+            checks.equal(f"{key[0]} list", page.job_count, 2)
+            job = client.show_job2(ShowJob2Request(graph_id="g", job_id="job-failed"))
+            checks.equal(f"{key[0]} status", job.status, "failed")
+            page = client.list_jobs2(ListJobs2Request(graph_name=odd))
+            checks.equal(f"{key[0]} odd query", page.job_count, 0)
+        wrong = client_of(GesClientV2, ges, "fake-ak", "wrong-sk")
+        try:
+            wrong.list_jobs2(ListJobs2Request())
+        except ClientRequestException as error:
+            checks.equal("wrong key", (error.status_code, error.error_code), (401, "APIGW.0301"))
+        else:
+            checks.failures.append("wrong key: no error")
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,10}", fullmatch=True)
+VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
+RESERVED = {"host", "x-sdk-date", "authorization", "content-type", "x-sdk-content-sha256"}
+HEADERS = st.dictionaries(NAMES, VALUES, max_size=4).filter(
+    lambda found: len({name.lower() for name in found} - RESERVED) == len(found)
+)
+TYPES = st.sampled_from([{}, {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}])
+
+
+def check_signer(checks: Checks) -> None:
+    """Sign the same requests with the SDK's signer and with the library's."""
+
+    @settings(max_examples=1000, deadline=None, derandomize=True, database=None)
+    @given(
+        method=st.sampled_from(["GET", "POST", "delete"]),
+        segments=st.lists(TEXTS, max_size=5),
+        query=st.lists(st.tuples(TEXTS.filter(bool), TEXTS), max_size=4),
+        headers=HEADERS,
+        kind=TYPES,
+        body=st.sampled_from([b"", b"{}", b"any\x00thing"]),
+        keys=st.tuples(NAMES, VALUES.filter(bool)),
+    )
+    def compare(
+        method: str,
+        segments: list[str],
+        query: list[tuple[str, str]],
+        headers: dict[str, str],
+        kind: dict[str, str],
+        body: bytes,
+        keys: tuple[str, str],
+    ) -> None:
+        path = "/" + "/".join(quote(segment, safe="") for segment in segments)
+        given_headers = headers | kind
+        theirs = SdkRequest(
+            method=method,
+            schema="https",
+            host="ges.example:8443",
+            resource_path=path,
+            query_params=list(query),
+            header_params={**given_headers, "X-Sdk-Date": "20300101T120000Z"},
+            body=body,
+        )
+        Signer(SimpleNamespace(ak=keys[0], sk=keys[1])).sign(theirs)
+        url = f"https://ges.example:8443{theirs.uri}"
+        ours = sign(method, url, given_headers, ak=keys[0], sk=keys[1], at=ORIGIN, body=body)
+        assert ours["Authorization"] == theirs.header_params["Authorization"]
+        assert set(ours) == set(theirs.header_params)
+        checks.passed += 1
+
+    try:
+        compare()
+    except AssertionError as error:
+        checks.failures.append(f"signer: {error}")
+
+
 def main() -> int:
     """Run all checks; return the exit status."""
     checks = Checks()
-    with serving() as ges:
+    check_signer(checks)
+    check_signed_calls(checks)
+    with serving(origin=ORIGIN) as ges:
         check_v2(checks, ges)
         check_v1(checks, ges)
         signed = all(logged.headers.get("Authorization") == "***" for logged in ges.requests)
