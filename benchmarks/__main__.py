@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.figures import Row, table
 from benchmarks.progress import tell
 
-NAMES = ("detection", "waiter30", "overload", "grid", "cpu", "scale", "memory", "loop_delay")
+NAMES = ("detection", "waiter30", "overload", "grid", "cpu", "scale", "memory", "loop_delay", "vendor")
 SEEDS = 10
 RESULTS = Path(__file__).parent / "results.md"
 

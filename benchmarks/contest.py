@@ -22,6 +22,7 @@ from benchmarks.workload import Work
 from gespoll.testing import virtual_time
 
 LONGEST_RUN = 24 * 3600.0
+ROUNDING = 1e-6
 
 Result = TypeVar("Result")
 
@@ -67,4 +68,7 @@ async def waited(contestant: Contestant, api: Any, works: Sequence[Work], pace: 
     began_at = anyio.current_time()
     with anyio.fail_after(LONGEST_RUN):
         await contestant(api, sightings, pace)
-    return [sightings.seen_at[work.job_id] - began_at - work.ends_at for work in works]
+    latencies = [sightings.seen_at[work.job_id] - began_at - work.ends_at for work in works]
+    if min(latencies) < -ROUNDING:
+        raise AssertionError("an end was known before it came")
+    return latencies

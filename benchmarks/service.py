@@ -85,32 +85,28 @@ class Shelf:
     def __init__(self, works: Iterable[Work], behaviour: Behaviour, chance: Random) -> None:
         ours = list(works)
         first = min((work.begins_at for work in ours), default=0.0)
-        before = [
-            foreign(number, first - behaviour.foreign_before + number) for number in range(behaviour.foreign_before)
-        ]
-        among = [foreign(-1 - number, chance.uniform(first, 0.0)) for number in range(behaviour.foreign_among)]
+        self._foreign_ids = Random("foreign")
+        before = [self._foreign(first - number) for number in range(behaviour.foreign_before, 0, -1)]
+        among = [self._foreign(chance.uniform(first, 0.0)) for _ in range(behaviour.foreign_among)]
         self.works = before + sorted(ours + among, key=lambda work: work.begins_at)
         self._per_second = behaviour.foreign_per_second
         self._arrived = 0
         self._by_id: list[Work] = []
 
+    def _foreign(self, begins_at: float) -> Work:
+        return Work(f"{self._foreign_ids.getrandbits(64):016x}", begins_at, begins_at + FOREIGN_SECONDS)
+
     def arrive(self, now: float) -> None:
         """Let the foreign jobs come in that were submitted up to a time in seconds."""
         while self._arrived < int(now * self._per_second):
             self._arrived += 1
-            self.works.append(foreign(10**9 + self._arrived, self._arrived / self._per_second))
+            self.works.append(self._foreign(self._arrived / self._per_second))
 
     def by_id(self) -> list[Work]:
         """List the jobs in the order of their ids."""
         if len(self._by_id) != len(self.works):
             self._by_id = sorted(self.works, key=lambda work: work.job_id)
         return self._by_id
-
-
-def foreign(number: int, begins_at: float) -> Work:
-    """Make a job of somebody else."""
-    chance = Random(number)
-    return Work(f"{chance.getrandbits(64):016x}", begins_at, begins_at + FOREIGN_SECONDS)
 
 
 @attrs.frozen
