@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m benchmarks [NAME ...] [--seeds N]`.
+"""Runs the benchmarks: `python -m benchmarks [NAME ...] [--seeds N] [--into FOLDER]`.
 
 Rule: what is not installed is said, and only a whole run writes `results.md`.
 """
@@ -17,14 +17,18 @@ from benchmarks.progress import tell
 
 NAMES = ("detection", "waiter30", "overload", "grid", "cpu", "scale", "memory", "loop_delay", "vendor")
 SEEDS = 10
-RESULTS = Path(__file__).parent / "results.md"
+RESULTS = "results.md"
+FOLDER = Path(__file__).parent
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Run gespoll beside what people write instead."
+    )
     parser.add_argument("names", nargs="*", choices=[[], *NAMES], metavar="NAME", help=f"any of {', '.join(NAMES)}")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"seeds of each benchmark, {SEEDS} when not given")
+    parser.add_argument("--into", type=Path, default=FOLDER, help="folder of table and pictures, this one by default")
     return parser.parse_args(arguments)
 
 
@@ -33,12 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parse(arguments)
     names = chosen.names or NAMES
     modules = [importlib.import_module(f"benchmarks.{name}") for name in names]
-    rows = [row for module in modules for row in module.run(chosen.seeds)]
+    rows = [row for module in modules for row in module.run(chosen.seeds, chosen.into / "pictures")]
     text = document(rows, [module.SETUP for module in modules], chosen.seeds)
     print(text)
     if set(names) == set(NAMES):
-        RESULTS.write_text(text, encoding="utf-8")
-        tell(f"written to {RESULTS.name}")
+        chosen.into.mkdir(parents=True, exist_ok=True)
+        (chosen.into / RESULTS).write_text(text, encoding="utf-8")
+        tell(f"written: {RESULTS}")
 
 
 def document(rows: Sequence[Row], setups: Sequence[str], seeds: int) -> str:

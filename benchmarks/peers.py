@@ -67,14 +67,14 @@ async def task_per_job_with_tenacity(api: Api, sightings: Sightings, pace: Pace)
             retry=tenacity.retry_if_exception_type(TooManyRequests),
             wait=tenacity.wait_random_exponential(max=LONGEST_RETRY),
         )
-        return await retrying(api.get, job_id)
+        return str(await retrying(api.get, job_id))
 
     async def ended(job_id: str) -> str:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_result(is_open),
             wait=tenacity.wait_random(pace.interval, pace.interval * (1 + MORE)),
         )
-        return await retrying(polite, job_id)
+        return str(await retrying(polite, job_id))
 
     await all_jobs(sightings, ended)
 
