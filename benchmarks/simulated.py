@@ -1,0 +1,143 @@
+"""The simulated service as peers see it, and as gespoll does.
+
+Rule: gespoll's source behaves as the one over HTTP. Each entry is asked for by id and status, the whole
+record is made only of the wanted ones, and errors are gespoll's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import attrs
+
+import gespoll
+from benchmarks.api import RUNNING, ListRefused, Pace, Page, TooManyRequests
+from benchmarks.service import Look, SimulatedService
+from benchmarks.workload import Work
+from gespoll import ImportFile, Job, JobRef, JobStatus, ListWindow
+
+ORIGIN = datetime(2030, 1, 1, tzinfo=UTC)
+LOADED = (ImportFile(kind="edgeset", path="edges.csv", status="success"),)
+SAMPLES = 8
+TELLS_NEWEST = "newest_at" in attrs.fields_dict(ListWindow)
+
+
+class SimulatedApi:
+    """An `Api` of the simulated service."""
+
+    def __init__(self, service: SimulatedService) -> None:
+        self._service = service
+
+    async def get(self, job_id: str) -> str:
+        """Read the status word of one job. May be cancelled."""
+        look = await self._service.look(job_id)
+        return look.word(look.works[0])
+
+    async def page(self, offset: int, limit: int) -> Page:
+        """Read a part of the list. May be cancelled."""
+        look = await self._service.window(offset, limit)
+        return Page([(work.job_id, look.word(work)) for work in look.works], look.total)
+
+    def poller(self, pace: Pace) -> gespoll.Poller:
+        """Make a poller of the same service."""
+        source = SimulatedSource(self._service)
+        return gespoll.Poller(source, rng=Random(pace.seed), interval=pace.interval, max_per_second=pace.per_second)
+
+    def ref(self, job_id: str) -> JobRef:
+        """Name a job as gespoll is to know it."""
+        return JobRef(job_id, "graph")
+
+
+class SimulatedSource(gespoll.ListingSource):
+    """A gespoll source of the simulated service."""
+
+    confirms_imports = True
+
+    def __init__(self, service: SimulatedService) -> None:
+        self._service = service
+
+    def scope(self, ref: JobRef, /) -> str:
+        """Name the project: one list shows its jobs."""
+        return "project"
+
+    async def get(self, ref: JobRef, /) -> Job:
+        """Read one job. May be cancelled.
+
+        Raises:
+            Throttled: when the rate limit is met.
+        """
+        try:
+            look = await self._service.look(ref.job_id)
+        except TooManyRequests:
+            raise gespoll.Throttled(f"looking at job {ref}", status=429) from None
+        return record(look, look.works[0], ref)
+
+    async def list_window(self, scope: str, /, *, offset: int, limit: int, wanted: Any) -> ListWindow:
+        """Read a part of the list. May be cancelled.
+
+        Raises:
+            Throttled: when the rate limit is met.
+            PermissionDenied: when the list is refused.
+        """
+        try:
+            look = await self._service.window(offset, limit)
+        except TooManyRequests:
+            raise gespoll.Throttled("listing jobs", status=429) from None
+        except ListRefused:
+            raise gespoll.PermissionDenied("listing jobs", status=403) from None
+        ids = tuple(work.job_id for work in look.works)
+        jobs = [record(look, work, JobRef(work.job_id)) for work in wanted_of(look, wanted)]
+        return ListWindow(ids=ids, jobs=tuple(jobs), total=look.total, **newest_at(look.works))
+
+
+def status(look: Look, work: Work) -> JobStatus:
+    """Tell how a job stands."""
+    return JobStatus.RUNNING if look.word(work) == RUNNING else JobStatus.SUCCESS
+
+
+def record(look: Look, work: Work, ref: JobRef) -> Job:
+    """Make the whole record of a job, as a reply tells it: times to the second."""
+    ended = status(look, work) is JobStatus.SUCCESS
+    return Job(
+        ref=ref,
+        status=status(look, work),
+        reported_status=look.word(work),
+        name="ImportGraph",
+        is_import=True,
+        begin_time=moment(work.begins_at),
+        end_time=moment(work.ends_at) if ended else None,
+        files=LOADED if ended else None,
+        as_of=moment(look.at),
+    )
+
+
+def moment(seconds: float) -> datetime:
+    """Tell the service's clock, to the second."""
+    return ORIGIN + timedelta(seconds=int(seconds // 1))
+
+
+def wanted_of(look: Look, wanted: Any) -> list[Work]:
+    """Ask the poller which of a page's whole records it wants."""
+    if TELLS_NEWEST:  # it is asked once for all entries, else for each
+        places = wanted([work.job_id for work in look.works], [look.word(work) for work in look.works])
+        return [look.works[place] for place in places]
+    return [work for work in look.works if wanted(work.job_id, status(look, work))]
+
+
+def newest_at(works: Sequence[Work]) -> dict[str, Any]:
+    """Tell which end of a page holds the newest entries, where `ListWindow` has a field for it.
+
+    As over HTTP, some entries are compared by their times to the second; where they disagree, nothing is told.
+    """
+    if not TELLS_NEWEST:
+        return {}
+    step = max((len(works) - 1) // (SAMPLES - 1), 1)
+    begins = [moment(work.begins_at) for work in works[::step]]
+    rising = {later > earlier for earlier, later in pairwise(begins) if later != earlier}
+    if len(rising) != 1:
+        return {"newest_at": None}
+    return {"newest_at": "end" if rising == {True} else "start"}
