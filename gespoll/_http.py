@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import date, datetime
 from types import TracebackType
 from typing import Literal, Self, TypeVar
@@ -40,6 +40,7 @@ MAX_REPLY_BYTES = 128 * 1024 * 1024
 _PAGE = 100
 _PAGE_SECONDS = 30.0
 _CHUNK = 256 * 1024
+_URLS_KEPT = 2000  # making one takes longer than decoding a reply
 _SILENCE = 1.0
 _HELD_UP = 0.01
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
@@ -245,27 +246,30 @@ class _HttpSource(ListingSource):
             raise
 
     async def _exchange(self, url: URL, action: str, read: Callable[[Reply], _Reading]) -> _Reading:
-        async with AsyncExitStack() as stack:
-            begun_at = anyio.current_time()
-            if self._unproved is not None:
-                await stack.enter_async_context(self._unproved)
-            proof = await self._credentials.authorize("GET", str(url))
-            if keeps_budget.get() and anyio.current_time() - begun_at > _HELD_UP:
-                raise CredentialsRenewed  # all who were held up here would leave at once
-            reply = await self._client.get(url, proof, action)
-            try:
-                reading = read(reply)
-            except AuthenticationError as error:
-                rejected = _named_skew(error, proof, reply)
-            except JobNotFound:
-                self._accept(proof)
-                raise
-            else:
-                self._accept(proof)
-                return reading
-            if await self._credentials.renew(proof):
-                raise CredentialsRenewed
-            raise rejected
+        begun_at = anyio.current_time()
+        if self._unproved is None:
+            return await self._authorized(url, action, read, begun_at)
+        async with self._unproved:
+            return await self._authorized(url, action, read, begun_at)
+
+    async def _authorized(self, url: URL, action: str, read: Callable[[Reply], _Reading], begun_at: float) -> _Reading:
+        proof = await self._credentials.authorize("GET", str(url))
+        if keeps_budget.get() and anyio.current_time() - begun_at > _HELD_UP:
+            raise CredentialsRenewed  # all who were held up here would leave at once
+        reply = await self._client.get(url, proof, action)
+        try:
+            reading = read(reply)
+        except AuthenticationError as error:
+            rejected = _named_skew(error, proof, reply)
+        except JobNotFound:
+            self._accept(proof)
+            raise
+        else:
+            self._accept(proof)
+            return reading
+        if await self._credentials.renew(proof):
+            raise CredentialsRenewed
+        raise rejected
 
     def _accept(self, proof: Mapping[str, str]) -> None:
         self._credentials.accepted(proof)
@@ -321,6 +325,7 @@ class ManagementSource(_HttpSource):
         super().__init__(project_id, credentials, session, max_reply_bytes, allow_http=allow_http)
         self._base = checked_base(endpoint, "endpoint", allow_http=allow_http)
         self._status = status_v2 if api == "v2" else status_v1
+        self._urls: dict[JobRef, URL] = {}
         self._centre = job_centre.V2 if api == "v2" else job_centre.V1
 
     def __repr__(self) -> str:
@@ -340,7 +345,11 @@ class ManagementSource(_HttpSource):
         """
         if ref.graph is None:
             raise ValueError(f"job {ref} can be queried by itself only with its graph id: give graph=")
-        url = self._url(self._base, self._status.PATH, {}, graph=ref.graph, job=ref.job_id)
+        url = self._urls.get(ref)
+        if url is None:
+            if len(self._urls) >= _URLS_KEPT:
+                self._urls.clear()
+            url = self._urls[ref] = self._url(self._base, self._status.PATH, {}, graph=ref.graph, job=ref.job_id)
         return await self._ask(url, f"looking at job {ref}", lambda reply: self._status.read(reply, ref))
 
     async def list_window(self, scope: str, /, *, offset: int, limit: int, wanted: Wanted) -> ListWindow:

@@ -33,6 +33,8 @@ def decode_object(body: bytes | msgspec.Raw) -> dict[str, Any] | None:
 
 def text(value: Any) -> str | None:
     """Read a text; a list of one text counts as that text (v1.0 documents `jobName` as an array)."""
+    if value is None:
+        return None
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value if isinstance(value, str) and value.strip() else None
