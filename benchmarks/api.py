@@ -26,6 +26,10 @@ class ListRefused(Exception):
     """The service answered 403: the list of jobs may not be read."""
 
 
+class PageTooLarge(Exception):
+    """The service answered 400: more entries were asked for than it gives at once."""
+
+
 @attrs.frozen
 class Page:
     """What one list request brought."""
@@ -64,6 +68,7 @@ class Api(Protocol):
         Raises:
             TooManyRequests: when the service throttles.
             ListRefused: when it may not be read.
+            PageTooLarge: when a smaller limit must be asked for.
         """
 
     def poller(self, pace: Pace) -> gespoll.Poller:

@@ -13,7 +13,7 @@ from typing import Literal
 import anyio
 import attrs
 
-from benchmarks.api import ENDED, RUNNING, ListRefused, TooManyRequests
+from benchmarks.api import ENDED, RUNNING, ListRefused, PageTooLarge, TooManyRequests
 from benchmarks.workload import Work
 
 Order = Literal["newest", "oldest", "id", "random"]
@@ -39,8 +39,18 @@ class Behaviour:
     """Other people's jobs that were submitted between ours."""
     foreign_per_second: float = 0.0
     """Other people's jobs that arrive while ours are waited for."""
+    foreign_leaving_per_second: float = 0.0
+    """Oldest entries that the list drops while ours are waited for."""
     list_refused: bool = False
     """Whether the list answers 403."""
+    list_lag: float = 0.0
+    """The list shows the jobs as they were this many seconds ago."""
+    refuses_larger: bool = False
+    """Whether a limit above `max_page` is refused instead of cut."""
+    tells_total: bool = True
+    """Whether the list tells how many jobs there are."""
+    ignores_offset: bool = False
+    """Whether every page is the first."""
 
 
 @attrs.define(eq=False)
@@ -90,7 +100,7 @@ class Shelf:
         among = [self._foreign(chance.uniform(first, 0.0)) for _ in range(behaviour.foreign_among)]
         self.works = before + sorted(ours + among, key=lambda work: work.begins_at)
         self._per_second = behaviour.foreign_per_second
-        self._arrived = 0
+        self._arrived = self._left = 0
         self._by_id: list[Work] = []
 
     def _foreign(self, begins_at: float) -> Work:
@@ -101,6 +111,11 @@ class Shelf:
         while self._arrived < int(now * self._per_second):
             self._arrived += 1
             self.works.append(self._foreign(self._arrived / self._per_second))
+
+    def leave(self, dropped: int) -> None:
+        """Let the oldest entries go, so that so many have gone in all."""
+        del self.works[: dropped - self._left]
+        self._left = max(self._left, dropped)
 
     def by_id(self) -> list[Work]:
         """List the jobs in the order of their ids."""
@@ -160,15 +175,20 @@ class SimulatedService:
         Raises:
             TooManyRequests: when the rate limit is met.
             ListRefused: when the list may not be read.
+            PageTooLarge: when more entries were asked for than there are in a page.
         """
-        at = await self._admit()
+        at, behaviour = await self._admit(), self.behaviour
         self._shelf.arrive(at)
-        works = [] if self.behaviour.list_refused else self._cut(offset, min(limit, self.behaviour.max_page))
+        self._shelf.leave(int(at * behaviour.foreign_leaving_per_second))
+        is_too_large = behaviour.refuses_larger and limit > behaviour.max_page
+        works = self._cut(0 if behaviour.ignores_offset else offset, min(limit, behaviour.max_page))
         total = len(self._shelf.works)
         await self._travel()
-        if self.behaviour.list_refused:
+        if behaviour.list_refused:
             raise ListRefused
-        return Look(works, total, at)
+        if is_too_large:
+            raise PageTooLarge
+        return Look(works, total, at - behaviour.list_lag)
 
     async def _travel(self) -> None:
         # Without jitter contestants that pause for a whole number of seconds would meet the same tokens for ever.

@@ -6,24 +6,22 @@ record is made only of the wanted ones, and errors are gespoll's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
-from typing import Any
-
-import attrs
+from typing import Literal
 
 import gespoll
-from benchmarks.api import RUNNING, ListRefused, Pace, Page, TooManyRequests
+from benchmarks.api import RUNNING, ListRefused, Pace, Page, PageTooLarge, TooManyRequests
 from benchmarks.service import Look, SimulatedService
 from benchmarks.workload import Work
 from gespoll import ImportFile, Job, JobRef, JobStatus, ListWindow
 
+Wanted = Callable[[Sequence[str], Sequence[str | None]], Sequence[int]]
 ORIGIN = datetime(2030, 1, 1, tzinfo=UTC)
 LOADED = (ImportFile(kind="edgeset", path="edges.csv", status="success"),)
 SAMPLES = 8
-TELLS_NEWEST = "newest_at" in attrs.fields_dict(ListWindow)
 
 
 class SimulatedApi:
@@ -76,12 +74,13 @@ class SimulatedSource(gespoll.ListingSource):
             raise gespoll.Throttled(f"looking at job {ref}", status=429) from None
         return record(look, look.works[0], ref)
 
-    async def list_window(self, scope: str, /, *, offset: int, limit: int, wanted: Any) -> ListWindow:
+    async def list_window(self, scope: str, /, *, offset: int, limit: int, wanted: Wanted) -> ListWindow:
         """Read a part of the list. May be cancelled.
 
         Raises:
             Throttled: when the rate limit is met.
             PermissionDenied: when the list is refused.
+            RequestRejected: when the page is too large.
         """
         try:
             look = await self._service.window(offset, limit)
@@ -89,9 +88,16 @@ class SimulatedSource(gespoll.ListingSource):
             raise gespoll.Throttled("listing jobs", status=429) from None
         except ListRefused:
             raise gespoll.PermissionDenied("listing jobs", status=403) from None
+        except PageTooLarge:
+            raise gespoll.RequestRejected("listing jobs", status=400) from None
         ids = tuple(work.job_id for work in look.works)
         jobs = [record(look, work, JobRef(work.job_id)) for work in wanted_of(look, wanted)]
-        return ListWindow(ids=ids, jobs=tuple(jobs), total=look.total, **newest_at(look.works))
+        return ListWindow(
+            ids=ids,
+            jobs=tuple(jobs),
+            total=look.total if self._service.behaviour.tells_total else None,
+            newest_at=newest_at(look.works),
+        )
 
 
 def status(look: Look, work: Work) -> JobStatus:
@@ -120,24 +126,18 @@ def moment(seconds: float) -> datetime:
     return ORIGIN + timedelta(seconds=int(seconds // 1))
 
 
-def wanted_of(look: Look, wanted: Any) -> list[Work]:
+def wanted_of(look: Look, wanted: Wanted) -> list[Work]:
     """Ask the poller which of a page's whole records it wants."""
-    if TELLS_NEWEST:  # it is asked once for all entries, else for each
-        places = wanted([work.job_id for work in look.works], [look.word(work) for work in look.works])
-        return [look.works[place] for place in places]
-    return [work for work in look.works if wanted(work.job_id, status(look, work))]
+    places = wanted([work.job_id for work in look.works], [look.word(work) for work in look.works])
+    return [look.works[place] for place in places]
 
 
-def newest_at(works: Sequence[Work]) -> dict[str, Any]:
-    """Tell which end of a page holds the newest entries, where `ListWindow` has a field for it.
+def newest_at(works: Sequence[Work]) -> Literal["start", "end"] | None:
+    """Tell which end of a page holds the newest entries.
 
     As over HTTP, some entries are compared by their times to the second; where they disagree, nothing is told.
     """
-    if not TELLS_NEWEST:
-        return {}
     step = max((len(works) - 1) // (SAMPLES - 1), 1)
     begins = [moment(work.begins_at) for work in works[::step]]
     rising = {later > earlier for earlier, later in pairwise(begins) if later != earlier}
-    if len(rising) != 1:
-        return {"newest_at": None}
-    return {"newest_at": "end" if rising == {True} else "start"}
+    return None if len(rising) != 1 else "end" if rising == {True} else "start"
