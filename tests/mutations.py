@@ -12,11 +12,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import attrs
 
 ROOT = Path(__file__).parent.parent
+AT_ONCE = 2
 
 
 @attrs.frozen
@@ -36,20 +38,22 @@ HTTP = "tests/test_http.py"
 SECRETS = "tests/test_secrets.py"
 PROOF = "tests/test_authentication.py"
 CORE = "_scheduler/_core.py"
+LISTING = "_scheduler/_listing.py"
+LISTS = "tests/test_lists.py"
 MUTATIONS = [
     Mutation(
         "end jobs twice",
         "rule_1",
         "_scheduler/_ledger.py",
-        "        del self.open[key]\n        self._last.pop(key, None)\n        self._ended",
-        "        self._last.pop(key, None)\n        self._ended",
+        "        self._let_go(record)\n        if error is not None:",
+        "        if error is not None:",
     ),
     Mutation(
         "lose jobs at a timeout",
         "rule_1",
-        "_scheduler/_ledger.py",
-        "        for key in left:\n            self.tell_error(key, error, now)\n",
-        "",
+        CORE,
+        "        for record in left:\n            ledger.tell_error(record, self._last_job(record), error, now)\n",
+        "        for record in left:\n",
     ),
     Mutation("fail the job with the poll", "rule_2", "_pacing.py", "return Hit.DELAY", "return Hit.REF"),
     Mutation(
@@ -62,8 +66,8 @@ MUTATIONS = [
     Mutation(
         "keep asking for a refused list",
         "rule_2",
-        "_scheduler/_observation.py",
-        "        self.refusal = error\n        self._leave_list(now)",
+        LISTING,
+        "        self.refusal = error\n        self._leave(now)",
         "        pass",
     ),
     Mutation("survive rejected credentials", "rule_2", "_pacing.py", "return Hit.SOURCE", "return Hit.DELAY"),
@@ -76,14 +80,21 @@ MUTATIONS = [
         "return self._source.confirms_imports and job.is_import is not False and not job.tells_files",
         "return False",
     ),
-    Mutation("take a denial for a confirmation", "rule_3", CORE, "if record.denials >= MISSES_AT_LEAST:", "if True:"),
+    Mutation("take a denial for a confirmation", "rule_3", CORE, "if care.denials >= MISSES_AT_LEAST:", "if True:"),
     Mutation(
         "confirm for ever", "rule_3", CORE, "confirmed = record.candidate is not None and", "confirmed = False and"
     ),
-    Mutation("let states go back", "rule_4", "_scheduler/_record.py", "and status.rank >= self.job.status.rank", ""),
-    Mutation("tell a status again", "rule_4", "_scheduler/_record.py", "status not in self.told and", ""),
     Mutation(
-        "read ended jobs", "rule_4", CORE, "        if job.status.is_terminal:\n            scope.remove(record)\n", ""
+        "let states go back", "rule_4", "_scheduler/_record.py", "and status.rank >= self.profile.status.rank", ""
+    ),
+    Mutation("tell a status again", "rule_4", "_scheduler/_record.py", "not self.told & _BITS[status] and", ""),
+    Mutation(
+        "keep ended jobs",
+        "budget",
+        CORE,
+        "        if job.status.is_terminal:\n            self._forget(scope, record)\n",
+        "",
+        "tests/test_properties.py",
     ),
     Mutation(
         "end on an unknown word",
@@ -107,14 +118,14 @@ MUTATIONS = [
         "forget no miss",
         "rule_6",
         "_scheduler/_record.py",
-        "        self.absence = None\n        self.failure",
-        "        self.failure",
+        "        if care is None:\n            return\n        care.absence",
+        "        if care is None or care.absence:\n            return\n        care.absence",
     ),
     Mutation(
         "call a vanished job not found",
         "rule_6",
         CORE,
-        "JobNotFound if record.job is None else JobVanished",
+        "JobNotFound if record.profile is None else JobVanished",
         "JobNotFound",
     ),
     Mutation("believe one sweep", "rule_6", CORE, "if absence.sweeps > 1 and", "if absence.sweeps > 0 or"),
@@ -131,8 +142,8 @@ MUTATIONS = [
     Mutation(
         "forget Retry-After",
         "rule_7",
-        "_scheduler/_observation.py",
-        "self.held_until = max(self.held_until, now + asked)",
+        "_pacing.py",
+        "self.until = max(self.until, now + asked)",
         "pass",
     ),
     Mutation(
@@ -183,15 +194,47 @@ MUTATIONS = [
         "give up without a last look",
         "rule_11",
         CORE,
-        "                scope.look_now(records, now)",
+        "                scope.look_now(left, now)",
         "                pass",
     ),
     Mutation(
         "forget the list at the deadline",
         "rule_11",
         "_scheduler/_observation.py",
-        "        elif self._sweeps(now):\n            self.sweep_due = FRONT",
-        "",
+        "        listing = self.listing.look_now(len(records), now)",
+        "        listing = False",
+    ),
+    Mutation(
+        "trust a list that tells old states",
+        "frozen",
+        "_scheduler/_observation.py",
+        "        return self.ends.age(job_id, sent_at) >= patience",
+        "        return False",
+        LISTS,
+    ),
+    Mutation(
+        "look for no job that the list lost",
+        "foreign",
+        LISTING,
+        "            self._unlocated[record.ref.job_id] = None\n            self.queries.soon(record)",
+        "            pass",
+        "tests/test_lists.py",
+    ),
+    Mutation(
+        "forget where jobs stand",
+        "cut and newest",
+        LISTING,
+        "self.line.see(offset, places, self.under_way.get(request, self.line.round))",
+        "pass",
+        LISTS,
+    ),
+    Mutation(
+        "learn no page size",
+        "largest",
+        "_scheduler/_page_size.py",
+        "            self.cut(count, now)",
+        "            pass",
+        "tests/test_page_size.py",
     ),
     Mutation("look without end", "rule_11", CORE, "LAST_LOOK_AT_MOST = 30.0", "LAST_LOOK_AT_MOST = 1e9"),
     Mutation(
@@ -365,7 +408,7 @@ MUTATIONS = [
 def notices(mutation: Mutation) -> bool:
     """Apply a mutation to a copy, and tell whether a test fails there."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("gespoll", "tests"):
+        for name in ("benchmarks", "gespoll", "tests"):
             shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
         path = Path(folder, "gespoll", mutation.file)
@@ -381,6 +424,8 @@ def notices(mutation: Mutation) -> bool:
             "-q",
             "-p",
             "no:cacheprovider",
+            "-n",
+            "0",
             "-k",
             mutation.tests,
             mutation.where,
@@ -395,14 +440,14 @@ def notices(mutation: Mutation) -> bool:
 
 
 def main() -> int:
-    """Try the mutations that were asked for; gives the exit status."""
+    """Try the mutations that were asked for, two at a time; gives the exit status."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     chosen = [mutation for mutation in MUTATIONS if word in f"{mutation.name} {mutation.tests}"]
     unnoticed = []
-    for mutation in chosen:
-        noticed = notices(mutation)
-        unnoticed += [] if noticed else [mutation.name]
-        print(f"{'noticed  ' if noticed else 'UNNOTICED'} {mutation.tests:8} {mutation.name}", flush=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for mutation, noticed in zip(chosen, pool.map(notices, chosen), strict=True):
+            unnoticed += [] if noticed else [mutation.name]
+            print(f"{'noticed  ' if noticed else 'UNNOTICED'} {mutation.tests:8} {mutation.name}", flush=True)
     print(f"{len(chosen) - len(unnoticed)} of {len(chosen)} breaks noticed")
     return 1 if unnoticed or not chosen else 0
 

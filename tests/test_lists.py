@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
+import anyio
 import attrs
 import pytest
 
@@ -110,8 +111,10 @@ def drawn(case: Case) -> list[Work]:
 
 async def changes_of(poller: Poller, works: list[Work]) -> list[StateChange]:
     """Watch jobs to their ends."""
-    async with poller, poller.watch([work.job_id for work in works], graph="movies", on_failure="never") as changes:
-        return [change async for change in changes]
+    ids = [work.job_id for work in works]
+    with anyio.fail_after(3600):
+        async with poller, poller.watch(ids, graph="movies", on_failure="never") as changes:
+            return [change async for change in changes]
 
 
 def knobs() -> dict[str, Any]:
