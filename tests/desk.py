@@ -62,6 +62,7 @@ class Desk:
         self.unlisted: set[str] = set()
         self.order: Callable[[list[str]], list[str]] = list
         self.list_lag = 0.0
+        self.ignores_offset = False
 
     def watch(self, job_ids: Iterable[str], graph: str | None = "g", **fields: Any) -> Ledger:
         """Open a watch on some jobs, at the desk's time."""
@@ -105,7 +106,8 @@ class Desk:
         shown = [job_id for job_id in self.stories if job_id not in self.unlisted]
         readings = {job_id: self._story(job_id, self.now - self.list_lag) for job_id in self.order(shown)}
         jobs = [reading for reading in readings.values() if isinstance(reading, Job)]
-        page = jobs[request.offset : request.offset + min(request.limit, self.max_page)]
+        offset = 0 if self.ignores_offset else request.offset
+        page = jobs[offset : offset + min(request.limit, self.max_page)]
         ids = tuple(entry.ref.job_id for entry in page)
         wanted = self.scheduler.wants(request, ids, [entry.reported_status for entry in page])
         return ListWindow(ids=ids, jobs=tuple(page[at] for at in wanted), total=len(jobs))

@@ -275,6 +275,14 @@ class TestRefs:
             jobs = await poller.wait_all(makers[kind](), max_open=max_open)
         assert [job.ref.job_id for job in jobs if isinstance(job, Job)] == ids
 
+    async def test_a_duplicate_that_comes_after_the_end_is_answered_at_its_place_too(self) -> None:
+        """It is not looked at again, and gets no second final change."""
+        source = ScriptedSource({"a": [JobStatus.SUCCESS], "b": [JobStatus.SUCCESS]})
+        async with Poller(source) as poller:
+            results = await poller.wait_all(["a", "b", "a"], graph="g", max_open=1)
+        assert [result.ref.job_id for result in results if isinstance(result, Job)] == ["a", "b", "a"]
+        assert source.looks == {"a": 1, "b": 1}
+
     async def test_duplicates_are_watched_once_and_answered_twice(self) -> None:
         """At both places, in the order of refs; a graph makes no other job of it."""
         async with polling(a=[RUNNING, OK], b=[OK]) as poller:

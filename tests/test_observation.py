@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+import attrs
 import pytest
 
 from gespoll import (
@@ -12,6 +13,7 @@ from gespoll import (
     JobFailed,
     JobStatus,
     JobVanished,
+    ListWindow,
     PermissionDenied,
     RequestRejected,
     ServiceUnavailable,
@@ -20,6 +22,7 @@ from gespoll import (
     TransportError,
 )
 from gespoll._scheduler import Get, Window
+from gespoll._scheduler._record import Absence
 from tests.desk import Desk, Story, ends_at, finals, job
 
 
@@ -302,3 +305,89 @@ def test_last_looks_end_with_the_last_job_looked_at_or_ended() -> None:
         "a": JobStatus.SUCCESS,
         "b": JobStatus.RUNNING,
     }
+
+
+def test_jobs_whose_graph_is_learned_can_be_queried_from_then_on() -> None:
+    """One job of that graph that is queried by its id tells it for all that the list named."""
+    desk = Desk(listing=True, interval=1.0)
+    desk.stories = {name: seen_until(1e9, job(name, related_graph="movies")) for name in "abc"}
+    desk.watch("ab", graph=None)
+    desk.run(until=3)
+    assert not desk.queries
+    desk.list_error = ServiceUnavailable("later", status=503)
+    ledger = desk.watch("c")
+    desk.run(until=50)
+    assert {"a", "b", "c"} <= set(desk.queries)
+    assert not finals(ledger)
+
+
+def test_a_query_that_shows_a_job_the_list_lost_is_repeated_until_the_list_has_it_again() -> None:
+    """It is looked for now and then, and costs no query once it is found."""
+    desk = desk_of(50)
+    desk.watch(map(str, range(50)))
+    desk.run(until=12)
+    desk.unlisted = {"7"}
+    desk.run(until=60)
+    lost = desk.queries.count("7")
+    assert lost > 5
+    desk.unlisted = set()
+    desk.run(until=700)
+    found = desk.queries.count("7")
+    desk.run(until=1300)
+    assert desk.queries.count("7") <= found + 3
+
+
+def test_an_entry_without_a_status_spares_no_query() -> None:
+    """It is there, and how it stands must be asked."""
+    desk = desk_of(5)
+    desk.watch(map(str, range(5)))
+    window = desk.next()
+    assert isinstance(window, Window)
+    page = desk.tell(window)
+    assert isinstance(page, ListWindow)
+    desk.answer(window, attrs.evolve(page, unread=frozenset("3")))
+    desk.run(until=2)
+    assert desk.queries == ["3"]
+
+
+def test_a_sighting_without_news_ends_a_row_of_denials() -> None:
+    """The list asked before a query was denied shows the job after it: the denial counts no more."""
+    desk = desk_of(3, end=100)
+    ledger = desk.watch("012")
+    desk.run(until=1)
+    window = next(request for request in iter(desk.next, None) if isinstance(request, Window))
+    page = desk.tell(window)
+    record = desk.scheduler._scopes[""].records["1"]
+    record.cared().absence = Absence(since=desk.now)
+    desk.answer(window, page)
+    assert record.care is None
+    desk.run()
+    assert len(finals(ledger)) == 3
+
+
+def test_a_list_without_order_that_finds_one_again_is_read_by_places_again() -> None:
+    """Ten minutes after it was found to be jumbled."""
+    rng = random.Random(0)
+    desk = desk_of(60)
+    desk.max_page = 20
+    desk.order = lambda ids: rng.sample(ids, len(ids))
+    desk.watch(map(str, range(60)))
+    desk.run(until=100)
+    desk.order = list
+    desk.run(until=900)
+    asked = len(desk.asked)
+    desk.run(until=1000)
+    assert 60 <= len(desk.asked) - asked <= 70
+
+
+def test_a_server_that_ignores_the_offset_is_asked_for_its_one_page() -> None:
+    """What it does not hold is queried."""
+    desk = desk_of(100)
+    desk.max_page = 40
+    desk.ignores_offset = True
+    desk.watch(map(str, range(0, 100, 5)))
+    desk.run(until=60)
+    asked = len(desk.windows)
+    desk.run(until=100)
+    assert {window.offset for window in desk.windows[asked:]} == {0}
+    assert sum(int(job_id) < 40 for job_id in desk.queries[-24:]) <= 2  # one in twenty requests is a canary

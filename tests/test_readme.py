@@ -109,6 +109,7 @@ FILES = [block for block in PYTHON if block.module]
 SCRIPTS = [block for block in PYTHON if block.is_script]
 FUNCTIONS = [(block, name) for block in PYTHON for name in _functions(block)]
 EXPECTED = {
+    "tell": ["0 requests, 0 throttled, 0 jobs open\n", "a look at each every 5.0 s; ends were seen after None s\n"],
     "until_all_have_ended": ["success\n", "was only partly loaded", "failed: no room", "still open after 3600 s"],
     "as_they_change": ["JobStatus.PENDING -> JobStatus.SUCCESS", "s after its end", "was only partly loaded"],
     "fed_by_hand": [],
@@ -182,6 +183,7 @@ async def test_a_function_does_what_is_said(block: Block, name: str, capsys: pyt
         jobs = JOBS[:3] if name == "fed_by_hand" else JOBS
         known = {
             "refs": [gespoll.JobRef(job.job_id, job.graph) for job in jobs],
+            "job": gespoll.JobRef("nobody waits for it", "movies"),
             "session": session,
             "imports": f"{ges.endpoint}/v2/{ges.project_id}/graphs/{{graph}}/import-graph",
             "graphs": ["movies", "people", "roads"],

@@ -560,6 +560,84 @@ class TestEngineList:
             engine_list.read(reply(body), "movidde")
 
 
+TRICKY = {"command": "x", "body": [{"a": "},{"}, {"b": "}  ,  {"}], "text": '"}, {"jobId": "no"'}
+
+
+class TestLongLists:
+    """A long reply is cut between entries, and read part by part."""
+
+    def body(self, count: int, **envelope: Any) -> bytes:
+        """Write a list whose entries hold everything that looks like the end of one."""
+        entries = [{"jobId": f"j{number}", "status": "running", "request": TRICKY} for number in range(count)]
+        return json.dumps({"errorCode": "", "jobs": entries, **envelope}).encode()
+
+    @pytest.mark.parametrize("envelope", [{"totalCount": 9000, "result": "success"}, {}])
+    def test_every_entry_is_read_once_in_order(self, envelope: dict[str, Any]) -> None:
+        """Whatever stands in the entries, and whatever follows the list."""
+        page = engine_list.read(reply(self.body(9000, **envelope)), "g")
+        parts = list(page.parts())
+        assert len(parts) > 2
+        assert [job_id for part in parts for job_id in part.ids] == [f"j{number}" for number in range(9000)]
+        assert {word for part in parts for word in part.words} == {"running"}
+        assert page.total == envelope.get("totalCount")
+
+    def test_a_wanted_entry_is_read_whole(self) -> None:
+        """From the part in which it stands."""
+        page = engine_list.read(reply(self.body(9000)), "g")
+        *_, last = page.parts()
+        (found,) = last.glances([len(last.ids) - 1])
+        job = engine_list.read_job(found, "g", None)
+        assert (job.ref.job_id, job.request) == ("j8999", JobRequest(command="x", body=TRICKY["body"]))
+
+    def test_one_entry_of_a_wrong_shape_hides_no_other(self) -> None:
+        """It is passed over, or read without what is wrong."""
+        body = self.body(9000).replace(b'"j5"', b"5", 1).replace(b'"j6", "status": "running"', b'"j6", "status": 7', 1)
+        found = listed(engine_list.read(reply(body), "g"))
+        assert len(found) == 8999
+        assert found[4:7] == [("j4", "running"), ("j6", None), ("j7", "running")]
+
+    def test_an_error_beside_a_long_list_is_an_error(self) -> None:
+        """The envelope decides."""
+        with pytest.raises(ServiceUnavailable):
+            engine_list.read(reply(self.body(9000).replace(b'"errorCode": ""', b'"errorCode": "GES.8302"')), "g")
+
+    @pytest.mark.parametrize(("whole", "damaged"), [(b'"j4500"', b'"j4500'), (b'"j8999"', b"]"), (b"]}", b"")])
+    def test_a_long_list_that_is_damaged_is_unreadable(self, whole: bytes, damaged: bytes) -> None:
+        """In its middle, in its last entry, or where it is cut off."""
+        with pytest.raises(ProtocolError):
+            listed(engine_list.read(reply(self.body(9000).replace(whole, damaged)), "g"))
+
+    def test_a_long_reply_without_a_list_is_none(self) -> None:
+        """A key of that name inside something else is not taken for it."""
+        body = json.dumps({"data": {"jobs": [{"jobId": "x"}] * 30_000}}).encode()
+        with pytest.raises(ProtocolError, match="the reply holds no list of jobs"):
+            engine_list.read(reply(body), "g")
+
+    def test_deep_nesting_is_survived(self) -> None:
+        """No more is read than is safe."""
+        body = b'{"jobs": [{"jobId": "a", "request": ' + b"[" * 400_000 + b"]" * 400_000 + b"}]}"
+        with pytest.raises(ProtocolError):
+            listed(engine_list.read(reply(body), "g"))
+
+    @pytest.mark.parametrize(
+        ("begins", "newest"),
+        [
+            (["03", "02", "01"], "start"),
+            (["01", "01", "02"], "end"),
+            (["01", "03", "02"], None),
+            (["01", "01", "01"], None),
+            (["01", None, "?"], None),
+            (["01"], None),
+        ],
+    )
+    def test_times_tell_where_the_newest_stand(self, begins: list[str | None], newest: str | None) -> None:
+        """Where all samples agree."""
+        times = [None if begin is None else f"2030-01-{begin}T00:00:00" for begin in begins]
+        page = V2.read_page(reply({"job_list": [{"job_id": str(n), "begin_time": at} for n, at in enumerate(times)]}))
+        (part,) = page.parts()
+        assert part.newest_at() == newest
+
+
 class TestListPage:
     """The envelope first, the entries one by one."""
 

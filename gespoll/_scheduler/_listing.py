@@ -258,7 +258,7 @@ class Listing:
         looks_for_all = bool(self.queries.listed_only) or now >= self._lost.until
         if not self._unlocated or not (looks_for_all or self._fresh):
             return None
-        pages = len(self._unlocated) if looks_for_all else self._fresh
+        pages = 1 if self._ignores_offset else len(self._unlocated) if looks_for_all else self._fresh
         limit = self.size.limit if self.queries.listed_only else self.size.for_jobs(len(self._unlocated))
         return self._sweep(set(self._unlocated), pages, limit, now, newest_at=self._newest_at, total=self._total)
 
