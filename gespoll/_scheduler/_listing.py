@@ -31,7 +31,7 @@ LIST_FROM = 2
 """Open jobs from which a list window is asked for: it shows them all in one request."""
 FRONT = -math.inf
 """Due before anything else."""
-_SLICE = 1000
+_SLICE = 250
 _FAILURES_AT_MOST = 2
 _PROBES = 50
 _LOST_SHARE = 0.1
