@@ -391,3 +391,27 @@ def test_a_server_that_ignores_the_offset_is_asked_for_its_one_page() -> None:
     desk.run(until=100)
     assert {window.offset for window in desk.windows[asked:]} == {0}
     assert sum(int(job_id) < 40 for job_id in desk.queries[-24:]) <= 2  # one in twenty requests is a canary
+
+
+def test_a_limit_on_one_kind_of_request_slows_that_kind_only() -> None:
+    """Where the server says that an API is throttled, the other goes on at the full rate."""
+    desk = desk_of(100)
+    desk.unlisted = {str(number) for number in range(50, 100)}
+    desk.watch(map(str, range(100)))
+    desk.run(until=20)
+    window = next(request for request in iter(desk.next, None) if isinstance(request, Window))
+    desk.answer(window, Throttled("slow down", policy="api", limit=1.0))
+    scope = desk.scheduler._scopes[""]
+    assert (scope.listing.pace.rate, scope.queries.pace.rate) == (0.95, 10.0)
+    asked = len(desk.queries)
+    desk.run(until=desk.now + 20)
+    assert len(desk.queries) - asked > 100
+
+
+@pytest.mark.parametrize("policy", ["user", "ip", "app", None])
+def test_a_limit_on_the_caller_slows_everything(policy: str | None) -> None:
+    """So does one of which the server does not say what it is for."""
+    desk = desk_of(10)
+    desk.watch(map(str, range(10)))
+    desk.answer(desk.next(), Throttled("slow down", policy=policy))
+    assert desk.scheduler.statistics().rate == 5.0
