@@ -1,10 +1,14 @@
-"""What all tests share: which event loop they run on."""
+"""What all tests share: which event loop they run on, and that no property is judged by how long it takes."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gespoll.testing import virtual_time
+
+settings.register_profile("whatever time it takes", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("whatever time it takes")
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def on_virtual_time(program: Callable[[], Awaitable[Run]]) -> Run:
     return anyio.run(program, backend_options={"loop_factory": virtual_time})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(workload=workloads(), server=servers(), watches=st.integers(1, 3))
 def test_every_wait_tells_the_truth_once_within_its_budget(
     workload: list[History], server: dict[str, Any], watches: int
@@ -104,7 +104,7 @@ def test_every_wait_tells_the_truth_once_within_its_budget(
     assert run.took <= max(history.ends_at for history in workload) + 150  # five requests in a row may stall
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(workload=workloads(), server=servers())
 def test_the_same_history_gives_the_same_events(workload: list[History], server: dict[str, Any]) -> None:
     """With seeded jitter, two runs in virtual time tell the same at the same moments."""
@@ -216,4 +216,4 @@ class Watching(RuleBasedStateMachine):
 
 
 TestWatching = Watching.TestCase
-TestWatching.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestWatching.settings = settings(max_examples=60, stateful_step_count=25)

@@ -312,7 +312,7 @@ def test_the_links_lead_somewhere() -> None:
     links = re.findall(r"\]\(([^)]+)\)", TEXT)
     assert links
     files = [link for link in links if not link.startswith("https://")]
-    assert [link for link in files if not README.with_name(link).is_file()] == []
+    assert [link for link in files if not (README.parent / link).is_file()] == []
 
 
 def test_lines_are_not_too_long() -> None:
