@@ -135,10 +135,10 @@ class Scheduler:
         """Let a watch go, and the jobs that nobody else waits for."""
         ledger.takes_input = False
         self._drop_deadlines(ledger)
-        self._expiring.pop(ledger, None)
         for record in list(ledger.open_records()):
             record.detach(ledger)
             self._let_go(record)
+        self._stop_expiring(ledger)
 
     def _let_go(self, record: Record[Ledger]) -> bool:
         """Forget a job if nobody waits for it any more; tell whether that is so."""
@@ -222,6 +222,8 @@ class Scheduler:
             now: seconds on the monotonic clock.
         """
         scope = self._scopes[request.scope]
+        if isinstance(request, Window) and not isinstance(outcome, ListWindow):
+            self._suspects.discard(request)
         if isinstance(outcome, CredentialsRenewed):
             for each in self._scopes.values():
                 each.listing.renewed()
@@ -289,7 +291,12 @@ class Scheduler:
             return
         if job is None:
             record.was_seen()
-            return
+        else:
+            self._read_record(scope, record, job, now)
+        if record.place is None and not record.has_ended:
+            scope.queries.in_turn(record, now)  # the list was left meanwhile, and shows it no more
+
+    def _read_record(self, scope: Scope, record: Record[Ledger], job: Job, now: float) -> None:
         if record.graph is None and (graph := scope.queries.graph_of(job.related_graph)) is not None:
             scope.queries.locate(record, graph)
         was_candidate = record.candidate is not None
@@ -374,7 +381,10 @@ class Scheduler:
             ledger.tell_error(record, self._last_job(record), error, now)
             self._let_go(record)
         if not ledger.is_expiring:
-            self._expiring.pop(ledger, None)
+            self._stop_expiring(ledger)
+
+    def _stop_expiring(self, ledger: Ledger) -> None:
+        self._expiring.pop(ledger, None)
         if not self._expiring:
             self._last_readings.clear()
 
@@ -424,9 +434,19 @@ class Scheduler:
 
     def _end_sweep(self, scope: Scope, sweep: Sweep, now: float) -> None:
         if sweep.is_complete:
-            for job_id in sorted(scope.queries.listed_only & sweep.missing):
-                self._lacked(scope, scope.records[job_id], sweep, now)
+            for record in self._listed_only(scope, sweep):
+                self._lacked(scope, record, sweep, now)
+        else:
+            for record in self._listed_only(scope, sweep):
+                scope.queries.locate(record, record.ref.graph)
         scope.listing.end_sweep(sweep, now)
+
+    def _listed_only(self, scope: Scope, sweep: Sweep) -> Iterator[Record[Ledger]]:
+        """Go through the jobs that only the list can show and a walk did not; the end of one may end another."""
+        for job_id in sorted(scope.queries.listed_only & sweep.missing):
+            record = scope.records.get(job_id)
+            if record is not None:
+                yield record
 
     def _lacked(self, scope: Scope, record: Record[Ledger], sweep: Sweep, now: float) -> None:
         """Note that a complete sweep lacked a job that only the list can show."""
@@ -464,7 +484,6 @@ class Scheduler:
         (pace if error.policy == "api" else self._budget).throttled(error, request.sent_at, now)
 
     def _list_failed(self, scope: Scope, request: Window, error: SourceError, hit: Hit, now: float) -> None:
-        self._suspects.discard(request)
         if hit is Hit.LIST:
             if scope.window_refused(request, error, now):
                 self._end_listed_only(scope, error, now)
@@ -473,12 +492,8 @@ class Scheduler:
         scope.listing.failed(request, now)
 
     def _end_listed_only(self, scope: Scope, error: SourceError, now: float) -> None:
-        """End the jobs that only the list can show, which may not be read; with a graph they can be queried."""
+        """End the jobs that only the list can show, which may not be read."""
         for record in [record for record in scope.records.values() if record.graph is None]:
-            if record.ref.graph is not None:
-                scope.queries.locate(record, record.ref.graph)
-                scope.queries.again(record, now)
-                continue
             advised = error.with_pending(())
             advised.detail = f"{error.detail}; give graph= to query job {record.ref} by itself"
             self._end(scope, record, advised, now)

@@ -20,7 +20,7 @@ from gespoll._errors import SourceError
 from gespoll._pacing import RequestBudget, RetryDelays
 from gespoll._scheduler._doubt import Doubt
 from gespoll._scheduler._line import Line, Place
-from gespoll._scheduler._page_size import PageSize
+from gespoll._scheduler._page_size import PageSize, is_about_numbers
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import ASKED, SOMEWHERE, Record
 from gespoll._scheduler._requests import Request, Window
@@ -39,6 +39,7 @@ _LOST_FROM = 10
 _BAD_ROUNDS = 2
 _PAGES_TO_JUDGE = 5
 _ROUNDS_UNSEEN = 8
+_OFFSETS_REFUSED = 3
 _short_doubt = partial(Doubt, 10.0, 600.0)
 _long_doubt = partial(Doubt, 600.0, 14400.0)
 
@@ -73,6 +74,7 @@ class Listing:
     _total: int | None = None
     _newest_at: Literal["start", "end"] | None = None
     _ignores_offset: bool = False
+    _offsets_refused: int = 0
     _bad_rounds: int = 0
     _is_scattered: bool = False
     _alternates: bool = False
@@ -298,6 +300,7 @@ class Listing:
             self._doubt_order(now)
         elif self._is_scattered and not self.is_jumbled(now):
             self._is_scattered = False
+            self._lost.clear()
             self._place_all(None)
             self._unlocated.update(dict.fromkeys(self._records))
 
@@ -321,6 +324,8 @@ class Listing:
         """
         self._failures = 0
         self._retries = None
+        if request.offset:
+            self._offsets_refused = 0
         self._total = window.total
         self._newest_at = window.newest_at or self._newest_at
         self.line.drifts = self._newest_at == "start"
@@ -386,6 +391,8 @@ class Listing:
             self.size.cut(sweep.cut_at, now)
         if sweep.is_jumbled and not self.is_jumbled(now):
             self._doubt_order(now)
+        if sweep.began_beyond:
+            self._newest_at = self._total = None
         self._ignores_offset = self._ignores_offset or sweep.ignores_offset
         self._judge_yield(sweep, now)
         return sweep if sweep.is_over else None
@@ -441,7 +448,7 @@ class Listing:
         """Ask for the jobs of a window again, which brought nothing."""
         if self.under_way.get(request) == self.line.round:
             self.line.put_back(request.expected)
-            self._in_round = self._in_round or bool(request.expected)
+            self._in_round = self._in_round or (bool(request.expected) and self.in_rounds)
         self.returned(request)
 
     def failed(self, request: Window, now: float) -> None:
@@ -461,6 +468,22 @@ class Listing:
         if probe is not None:
             self.queries.first(probe)
 
+    def _lose_places(self, request: Window) -> None:
+        """Look for the jobs of a window again, from the start; where that does not help, in the first page only."""
+        self._offsets_refused += 1
+        self._ignores_offset = self._ignores_offset or self._offsets_refused >= _OFFSETS_REFUSED
+        if self.sweep is not None and self.sweep.asked is request:
+            self.sweep = None
+            self._alternates = False
+        self.returned(request)
+        for record in request.expected:
+            if record.place is not None and not record.has_ended:
+                record.place = None
+                self._unlocated[record.ref.job_id] = None
+                self.queries.soon(record)
+        self._newest_at = self._total = None
+        self._lost.clear()
+
     def renewed(self) -> None:
         """Ask for the list again: the credentials are new, and so may be what they allow."""
         if self.refusal is not None:
@@ -469,7 +492,13 @@ class Listing:
         self.size = PageSize()
 
     def refused(self, request: Window, error: SourceError, now: float) -> bool:
-        """Take a refused window in: a smaller page is tried, else the list is given up, and this tells so."""
+        """Take a refused window in: a smaller page is tried, else the list is given up, and this tells so.
+
+        Where the same page size was answered before, it is the offset that is refused: the places are wrong.
+        """
+        if request.offset and self.size.was_answered(request.limit) and is_about_numbers(error):
+            self._lose_places(request)
+            return False
         if self.size.shrink(request.limit, error, now):
             if self.sweep is not None:
                 self.sweep.limit = min(self.sweep.limit, self.size.limit)

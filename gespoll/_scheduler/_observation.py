@@ -10,6 +10,7 @@ The scheduler asks `next_due` and `next_request`, and reports back what each req
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -39,6 +40,7 @@ class Scope:
     ends: Ends = attrs.field(factory=Ends)
     """What single queries told of ends, beside which the list is judged."""
     _since_canary: int = 0
+    _canaries: int = 0
 
     @property
     def records(self) -> dict[str, Record[Any]]:
@@ -128,8 +130,16 @@ class Scope:
         if self._since_canary < _CANARY_EVERY:
             return None
         self._since_canary = 0
-        record = self.listing.line.next_canary()
+        self._canaries += 1
+        record = self.listing.line.next_canary() if len(self.listing.line) else self._any_canary()
         return None if record is None or record.state & ASKED else record
+
+    def _any_canary(self) -> Record[Any] | None:
+        """Take the next in turn of all jobs, where the list has no order."""
+        if not self.records:
+            return None
+        record = next(islice(self.records.values(), self._canaries % len(self.records), None))
+        return record if self.queries.is_free(record) else None
 
     # What is told of it
 

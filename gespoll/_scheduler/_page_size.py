@@ -28,6 +28,7 @@ class PageSize:
     limit: int = SIZES[0]
     """Entries that one request may ask for, as far as is known."""
     _until: float = math.inf
+    _answered: int = 0
 
     def begin_round(self, now: float) -> None:
         """Try the largest page again once it is long enough ago that a smaller one was learned."""
@@ -42,9 +43,14 @@ class PageSize:
     def learn(self, request: Window, window: ListWindow, now: float) -> None:
         """Note that the server cuts its pages when it gave fewer entries than asked for, and has more; or gave more."""
         count = len(window.ids) + window.skipped
+        self._answered = max(self._answered, request.limit)
         self.limit = max(self.limit, count)
         if window.total is not None and 0 < count < request.limit and request.offset + count < window.total:
             self.cut(count, now)
+
+    def was_answered(self, limit: int) -> bool:
+        """Whether a request for so many entries was answered before."""
+        return limit <= self._answered
 
     def cut(self, count: int, now: float) -> None:
         """Note that the server gives no more than so many entries, whatever it is asked for."""
@@ -54,7 +60,13 @@ class PageSize:
     def shrink(self, refused: int, error: SourceError, now: float) -> bool:
         """Try a smaller page after one that was refused; tell whether there is one."""
         smaller = next((size for size in SIZES if size < refused), None)
-        if smaller is None or not isinstance(error, RequestRejected) or error.status not in {400, 413}:
+        if smaller is None or not is_about_numbers(error):
             return False
+        self._answered = min(self._answered, smaller)
         self.cut(smaller, now)
         return True
+
+
+def is_about_numbers(error: SourceError) -> bool:
+    """Whether a refusal may be about the limit or the offset, and not about who asks for what."""
+    return isinstance(error, RequestRejected) and error.status in {400, 413}

@@ -38,9 +38,15 @@ class Queries:
     # Where jobs can be queried
 
     def locate(self, record: Record[Any], graph: str | None) -> None:
-        """Note in which graph a job can be queried; `None` when only the list can show it."""
-        if graph != record.graph:
+        """Note in which graph a job can be queried; `None` when only the list can show it.
+
+        One that needs a query of its own, which could not be planned before, is queried at once.
+        """
+        is_new = graph != record.graph
+        if is_new:
             record.cared().graph = graph
+        if is_new and graph is not None and record.is_personal and not record.state & ASKED:
+            self.singles.first(record)
         if graph is None and self.has_list:
             self.listed_only.add(record.ref.job_id)
         else:

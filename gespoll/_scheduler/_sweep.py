@@ -59,6 +59,8 @@ class Sweep:
     """Whether a page repeated entries at places where no list in any order has them."""
     cut_at: int | None = None
     """How many entries the server gives at most, where it gave fewer than asked for and then more."""
+    began_beyond: bool = False
+    """Whether the end of the list was not where it was to be; the walk then began again at the start."""
     ignores_offset: bool = False
     """Whether another offset brought the same page."""
     _seen: set[str] = attrs.field(factory=set)
@@ -93,7 +95,7 @@ class Sweep:
 
     def __attrs_post_init__(self) -> None:
         if self.newest_at == "end" and self.total is not None and self.total > self.limit:
-            self._turn_round(max(self.total - self.limit // 2, 0))
+            self._turn_round(max(self.total - max(self.limit // 2, 1), 0))
 
     def see(self, ids: Sequence[str], unread: Container[str] = ()) -> None:
         """Take in a slice of the page under way."""
@@ -115,6 +117,9 @@ class Sweep:
     def end_page(self, window: ListWindow) -> None:
         """Tell by `is_over` whether another page is needed, and by `offset` which."""
         self.pages += 1
+        if self._low is not None and not self._entries and not window.skipped and not self.began_beyond:
+            self._begin_again()
+            return
         self._compare()
         self._skipped += window.skipped
         if window.total is not None and window.total >= len(self._seen):
@@ -133,6 +138,14 @@ class Sweep:
         self.is_over = self.is_over or not self._new or enough
         self._entries = self._new = 0
         self._tail, self._last, self._repeated = self._last, [], []
+
+    def _begin_again(self) -> None:
+        """Walk from the start: nothing stands where the end was to be."""
+        self.began_beyond = True
+        self.newest_at = self.total = self._low = None
+        self.offset = self._repeats = 0
+        self._stands_still = False
+        self._tail, self._last, self._repeated = [], [], []
 
     def _compare(self) -> None:
         repeated = [job_id for _, job_id in self._repeated]
