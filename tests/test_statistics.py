@@ -167,6 +167,18 @@ class TestExplanation:
         desk.scheduler._scopes[""].hold.until = 0.0
         assert explained(desk, "b")[2] == "the service throttled: 0.5 requests/s are sent"
 
+    def test_the_last_look_is_told_by_the_round_or_by_the_turn(self) -> None:
+        """Give or take an interval."""
+        for listing in (True, False):
+            desk = Desk({name: ends_at(name, 1e9) for name in "abc"}, listing=listing)
+            desk.watch("abc")
+            assert desk.scheduler.explain(JobRef("a", "g"), desk.now).last_look is None  # type: ignore[union-attr]
+            desk.run(until=22)
+            found = desk.scheduler.explain(JobRef("a", "g"), desk.now)
+            assert found is not None
+            assert found.last_look is not None
+            assert 0.0 <= found.last_look <= 7.0
+
     async def test_a_job_nobody_waits_for(self) -> None:
         """There is nothing to explain."""
         async with Poller(ScriptedSource({})) as poller:

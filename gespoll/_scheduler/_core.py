@@ -560,6 +560,7 @@ class Scheduler:
             ref=ref,
             status=None if record.profile is None else record.profile.status,
             seen_by=None if record.profile is None else shown,
+            last_look=None if record.profile is None else scope.last_look(record, now),
             next_look=max(due - now, 0.0),
             reason=reason,
         )

@@ -60,6 +60,8 @@ class Listing:
     round_due: float = math.inf
     """When the next round begins; infinite while single queries serve."""
     round_began: float = -math.inf
+    before_began: float = -math.inf
+    """When the round before this one began."""
     period: float = 0.0
     """Seconds from one round to the next, as last planned."""
     cost: int = 0
@@ -181,6 +183,10 @@ class Listing:
         """Whether another round may begin: not before most of this one has come back."""
         return 2 * len(self.under_way) < max(self.cost, 2)
 
+    def began(self, seen: int) -> float:
+        """Tell when the round began in which the list showed a job, or the one before where that is longer ago."""
+        return self.round_began if seen >= self.line.round else self.before_began
+
     def next_look(self) -> float:
         """Tell when the jobs that the list shows are looked at next."""
         return self.round_due if not self._in_round else -math.inf
@@ -247,7 +253,7 @@ class Listing:
         self._judge_order(now)
         self.line.begin_round([window.expected for window in self.under_way if window.expected])
         self._in_round = True
-        self.round_began = now
+        self.before_began, self.round_began = self.round_began, now
         self._units = 0
         self.sweep = self._next_sweep(now)
         self._fresh = 0

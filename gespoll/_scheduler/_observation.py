@@ -154,6 +154,13 @@ class Scope:
         queries = self.queries.singles.waiting / self.queries.pace.rate
         return max(self.listing.period if self.listing.in_rounds else 0.0, queries, self.queries.interval)
 
+    def last_look(self, record: Record[Any], now: float) -> float | None:
+        """Tell how many seconds ago a job was last shown, as far as is kept: by the round, or by its turn."""
+        if record.place is not None and self.listing.in_rounds:
+            return now - self.listing.began(record.seen)
+        due = self.queries.singles.due_of(record)
+        return None if due is None else max(now - (due - self.queries.interval), 0.0)
+
     def explain(self, record: Record[Any], now: float) -> tuple[float, str]:
         """Tell when a job is looked at next, and why then."""
         if record.state & ASKED:

@@ -56,6 +56,8 @@ class Explanation:
     """The last status told; `None` when it was never seen."""
     seen_by: str | None
     """What shows it: "list" or "query"; `None` when it was never seen."""
+    last_look: float | None
+    """Seconds since it was last shown, give or take an interval; `None` when it never was, or that is not kept."""
     next_look: float
     """Seconds until the next look at it is due; 0 when it is due or under way."""
     reason: str
