@@ -322,8 +322,8 @@ MUTATIONS = [
         "let all leave who waited for a token",
         "saves_up",
         "_http.py",
-        "                raise CredentialsRenewed  # all who were held up here would leave at once\n",
-        "                pass\n",
+        "            raise CredentialsRenewed  # all who were held up here would leave at once\n",
+        "            pass\n",
         PROOF,
     ),
     Mutation(

@@ -168,6 +168,22 @@ class TestAccessKey:
                 assert {type(result) for result in await good.wait_all(refs)} == {Job}
         assert (caught.value.status, caught.value.code) == (401, "APIG.0301")
 
+    async def test_wrong_key_is_not_locked_by_many_who_ask_at_once(self) -> None:
+        """They wait for the first verdicts, and are told without another request."""
+        errors: list[AuthenticationError] = []
+
+        async def ask(number: int) -> None:
+            with pytest.raises(AuthenticationError) as caught:
+                await source.get(JobRef(f"job-{number}", "g"))
+            errors.append(caught.value)
+
+        async with FakeGES(faults=Faults({"slow": 1.0}, slow_seconds=2.0)) as ges:
+            source = ManagementSource(ges.endpoint, ges.project_id, credentials=key(ges, "wrong"))
+            async with source, anyio.create_task_group() as tasks:
+                for number in range(10):
+                    tasks.start_soon(ask, number)
+            assert (len(errors), len(ges.requests)) == (10, 2)
+
     async def test_once_it_was_accepted_all_go_at_once(self) -> None:
         """Being careful costs the first answer only."""
         slow = Faults({"slow": 1.0}, slow_seconds=2.0)
