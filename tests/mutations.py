@@ -395,9 +395,9 @@ MUTATIONS = [
     Mutation(
         "detach every wait on a job",
         "rule_14",
-        CORE,
-        "        record.watchers.pop(ledger, None)\n",
-        "        record.watchers.clear()\n",
+        "_scheduler/_record.py",
+        "            self.watchers.pop(watcher, None)\n",
+        "            self.watchers.clear()\n",
     ),
     Mutation(
         "leave in any task", "rule_14", "_poller.py", "if self._entered_by != anyio.get_current_task().id:", "if False:"
