@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ import anyio
 
 from gespoll._credentials import Credentials, credentials_problem
 from gespoll._environment import Given, complete
-from gespoll._http import MAX_REPLY_BYTES, ManagementSource, Session
+from gespoll._http import MAX_REPLY_BYTES, EngineSource, ManagementSource, Session
 from gespoll._jobs import Job, JobRef
 from gespoll._loop import Loop
 from gespoll._scheduler import (
@@ -76,6 +77,11 @@ class Poller:
 
     def __repr__(self) -> str:
         return f"<poller of {self._source!r}, {'open' if self._loop else 'not open'}>"
+
+    @property
+    def source(self) -> JobSource:
+        """Where states are read, such as for iterating over its `jobs()`; those requests are outside the budget."""
+        return self._source
 
     async def __aenter__(self) -> Self:
         if self._entered_by is not None:
@@ -285,6 +291,7 @@ def connect(
     *,
     credentials: Credentials | None = None,
     region: str | None = None,
+    engines: Mapping[str, str | Sequence[str]] | None = None,
     api: Literal["v2", "v1.0"] = "v2",
     session: Session | None = None,
     allow_http: bool = False,
@@ -292,7 +299,7 @@ def connect(
     rng: random.Random | None = None,
     **knobs: Unpack[Knobs],
 ) -> Poller:
-    """Make a poller of a project's management plane, and its source, closed together.
+    """Make a poller of a project's management plane, or of the engines of some graphs, and its source, closed together.
 
     `async with gespoll.connect(endpoint, project_id, credentials=gespoll.Token("…")) as poller:`
 
@@ -304,6 +311,7 @@ def connect(
         project_id: the project's id.
         credentials: such as a `Token`.
         region: instead of an endpoint, the region's id, such as `eu-west-101`.
+        engines: instead of an endpoint, graph names to the URLs of their engines, as for `EngineSource`.
         api: "v2" or "v1.0".
         session: an `aiohttp.ClientSession` to borrow; never closed here.
         allow_http: allow plain http to a host other than loopback.
@@ -320,19 +328,33 @@ def connect(
     if problem:
         del credentials  # a bare token, perhaps, which a crash reporter would show
         raise TypeError(problem)
+    if engines is not None and endpoint is not None:
+        raise ValueError("endpoint= is of the management plane and engines= of the graphs' engines: give one of them")
+    endpoint = endpoint if engines is None else ""  # none is looked for
     given = Given(endpoint=endpoint, project_id=project_id, region=region, credentials=credentials)
     found, problem = complete(given, os.environ, _read_file)
     if found is None:
         raise ValueError(problem)
-    source = ManagementSource(
-        found.endpoint,
-        found.project_id,
-        credentials=found.credentials,
-        api=api,
-        session=session,
-        allow_http=allow_http,
-        max_reply_bytes=max_reply_bytes,
-    )
+    source: ManagementSource | EngineSource
+    if engines is None:
+        source = ManagementSource(
+            found.endpoint,
+            found.project_id,
+            credentials=found.credentials,
+            api=api,
+            session=session,
+            allow_http=allow_http,
+            max_reply_bytes=max_reply_bytes,
+        )
+    else:
+        source = EngineSource(
+            engines,
+            found.project_id,
+            credentials=found.credentials,
+            session=session,
+            allow_http=allow_http,
+            max_reply_bytes=max_reply_bytes,
+        )
     return Poller(source, close_source=True, rng=rng, **knobs)
 
 

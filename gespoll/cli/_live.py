@@ -1,6 +1,6 @@
 """The display for terminals: a bar and a table that stay in place, and above them each failure as it comes.
 
-Rule: nothing else imports rich, and this module only is imported where it is shown. It draws when it is told
+Rule: this module is imported only where it is shown, because rich may not be installed. It draws when it is told
 to, so that all of the demo stays on one thread and one clock.
 """
 
@@ -11,17 +11,16 @@ from typing import Self
 from rich.console import Console, Group, RenderableType
 from rich.constrain import Constrain
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from gespoll import JobStatus, StateChange
 from gespoll.cli._board import HEADINGS, Board, trouble_in_short
+from gespoll.cli._progress import GAP, bar
 
 _STYLES = ("dim", "cyan", "green", "yellow", "red", "bold", "dim")
 _COLUMN = 9
-_GAP = 2
-_WIDTH = len(HEADINGS) * (_COLUMN + _GAP)
+_WIDTH = len(HEADINGS) * (_COLUMN + GAP)
 
 
 def live_table(board: Board, console: Console | None = None) -> LiveTable | None:
@@ -70,21 +69,12 @@ class LiveTable:
         self._console.print(time + Text(line, style=style), no_wrap=True, overflow="ellipsis")
 
     def _picture(self) -> RenderableType:
-        return Constrain(Group(Text(), self._bar(), self._table()), _WIDTH)
-
-    def _bar(self) -> Table:
-        ended, total = self._board.ended, self._board.total
-        bar = Table.grid(padding=(0, _GAP, 0, 0), expand=True)
-        bar.add_column(ratio=1)
-        bar.add_column(justify="right")
-        bar.add_column(justify="right", min_width=len("00.0 s"), style="dim")
-        bar.add_row(
-            ProgressBar(total=total, completed=ended), f"{ended} of {total} ended", f"{self._board.elapsed:.1f} s"
+        return Constrain(
+            Group(Text(), bar(self._board.ended, self._board.total, self._board.elapsed), self._table()), _WIDTH
         )
-        return bar
 
     def _table(self) -> Table:
-        table = Table(box=None, padding=(0, _GAP, 0, 0))
+        table = Table(box=None, padding=(0, GAP, 0, 0))
         for heading, style in zip(HEADINGS, _STYLES, strict=True):
             table.add_column(heading, justify="right", min_width=_COLUMN, style=style, header_style="dim")
         table.add_row(*(str(number) for number in self._board.numbers()))

@@ -40,8 +40,9 @@ _LARGEST_HEADER = 64 * 1024  # a project-scoped token has about 9 KB, more than 
 class FakeGES(Options):
     """A fake Graph Engine Service on 127.0.0.1, both planes on one port.
 
-    Use it as an async context manager. Leaving the block ends every request being served and leaves no
-    task, socket or warning. All times are seconds of the running event loop's clock, which may be virtual.
+    Use it as an async context manager; entering it raises `OSError` when its port cannot be had. Leaving the
+    block ends every request being served and leaves no task, socket or warning. All times are seconds of the
+    running event loop's clock, which may be virtual.
     """
 
     _foreign: int = attrs.field(default=0, init=False)
@@ -202,7 +203,11 @@ class FakeGES(Options):
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        except OSError:
+            await self.aclose()
+            raise
         self._port = self._runner.addresses[0][1]
         return self
 

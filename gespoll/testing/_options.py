@@ -34,6 +34,8 @@ def default_import(number: int) -> FakeJob:
 class Options:
     """The variations of the service. All times are in seconds."""
 
+    port: int = attrs.field(default=0, on_setattr=attrs.setters.frozen)
+    """The port of 127.0.0.1 it listens on; 0: any that is free."""
     project_id: str = "0123456789abcdef0123456789abcdef"
     """The only project the server knows."""
     project_name: str = "fake-project"

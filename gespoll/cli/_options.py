@@ -1,0 +1,91 @@
+"""The options that commands share.
+
+Rule: what is typed is checked here, before anything runs; and what was typed can be typed again, because the
+options of a wait are written into the command that goes on with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import attrs
+from cyclopts import Group, Parameter, Token
+from cyclopts.validators import Number
+
+from gespoll.cli._durations import Seconds
+
+
+def _duration(_: type, tokens: tuple[Token, ...]) -> Seconds:
+    return Seconds.parse(tokens[0].value)
+
+
+def _interval(_: type, value: Seconds | None) -> None:
+    if value is not None and not value:
+        raise ValueError("must be more than 0s")
+
+
+_SERVICE = Group("Service and credentials", sort_key=2)
+_ON_FAILURE = Literal["end", "first", "never"]
+_POSITIVE = Number(gt=0)
+_INTERVAL = Seconds(5)
+Output = Literal["human", "json", "quiet"]
+Duration = Annotated[Seconds | None, Parameter(converter=_duration, metavar="DURATION", n_tokens=1)]
+Interval = Annotated[
+    Seconds | None, Parameter(converter=_duration, metavar="DURATION", n_tokens=1, validator=_interval)
+]
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class Service:
+    """Which service is asked, and as whom."""
+
+    project: Annotated[str | None, Parameter(group=_SERVICE, metavar="ID")] = None
+    """The project's id; by default that of the environment."""
+    endpoint: Annotated[str | None, Parameter(group=_SERVICE, metavar="URL")] = None
+    """The URL of the service or, with --plane engine, of the graphs' engine; by default that of the environment."""
+    region: Annotated[str | None, Parameter(group=_SERVICE, metavar="ID")] = None
+    """The region's id, such as eu-west-101, instead of an endpoint."""
+    plane: Annotated[Literal["management", "engine"], Parameter(group=_SERVICE, metavar="PLANE")] = "management"
+    """Whether graphs are named by id at the management plane, or by name at their engine."""
+    api: Annotated[Literal["v2", "v1.0"], Parameter(group=_SERVICE, metavar="VERSION")] = "v2"
+    """The version of the management plane's API."""
+    token_file: Annotated[Path | None, Parameter(group=_SERVICE, metavar="FILE")] = None
+    """A file that holds a token; read again when the service rejects the token."""
+    token_command: Annotated[str | None, Parameter(group=_SERVICE, metavar="COMMAND")] = None
+    """A command that prints a token, run without a shell; run again when the service rejects the token."""
+    allow_http: Annotated[bool, Parameter(group=_SERVICE, negative=())] = False
+    """Allow plain http to another host than this."""
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class Waiting:
+    """How jobs are waited for."""
+
+    graph: Annotated[str | None, Parameter(metavar="GRAPH")] = None
+    """The graph of the jobs that do not name one: its id, with --plane engine its name."""
+    timeout: Duration = None
+    """How long to wait; 0s looks once. Without it there is no limit."""
+    interval: Interval = _INTERVAL
+    """How soon a change is to be known."""
+    rate: Annotated[float, Parameter(metavar="N", validator=_POSITIVE)] = 10.0
+    """How many requests may be sent in a second."""
+    max_open: Annotated[int | None, Parameter(metavar="N", validator=_POSITIVE)] = None
+    """Take in the next job, and read the next line, only while fewer than N jobs are open."""
+    on_failure: Annotated[_ON_FAILURE, Parameter(metavar="WHEN")] = "end"
+    """Fail at the end, stop at the first failure, or never count failed jobs in the exit status."""
+    output: Annotated[Output, Parameter(metavar="FORMAT")] = "human"
+    """For a human, as JSON lines, or nothing."""
+
+
+def typed(options: Service | Waiting) -> Iterator[str]:
+    """Give the arguments that make the same options again, without those that have their default."""
+    for field in attrs.fields(type(options)):
+        value: Any = getattr(options, field.name)
+        if value != field.default:
+            yield "--" + field.name.replace("_", "-")
+            if value is not True:
+                yield str(value)
