@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 
 import pytest
 
 from gespoll import JobStatus
-from gespoll.cli import main
+from gespoll.cli import _bare
 from gespoll.cli._demo import demo
 from gespoll.cli._display import Lines
 from gespoll.cli._imports import LONGEST, TROUBLES, make_imports
 from gespoll.testing import FakeFile, FakeJob
+from tests.shell import COMMAND, INTERRUPTIBLE, NEEDS_TERMINAL, on_terminal, terminal, without_codes
 
 
 def bad_files(job: FakeJob) -> list[FakeFile]:
@@ -33,10 +31,6 @@ NUMBER, SEED = 60, 1
 IMPORTS = make_imports(NUMBER, SEED)
 BAD_FILES = [(job, file) for job in IMPORTS for file in bad_files(job)]
 SECONDS = [("demo", "--seconds", text) for text in ("0", "-1", "3601", "nan", "soon")]
-COMMAND = (sys.executable, "-W", "error", "-m", "gespoll")
-# A process that is started by one that ignores SIGINT, as a shell's background jobs do, would ignore it, too.
-LISTEN = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-INTERRUPTIBLE = (sys.executable, "-W", "error", "-c", LISTEN + "runpy.run_module('gespoll', run_name='__main__')")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -51,50 +45,6 @@ def the_demo() -> subprocess.CompletedProcess[str]:
 
 
 BLOCK_RICH = "import sys; sys.modules['rich'] = None; from gespoll.cli import main; sys.exit(main(sys.argv[1:]))"
-NEEDS_TERMINAL = pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
-
-
-@contextmanager
-def terminal(*command: str, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], Iterator[str]]]:
-    """Run a command in a terminal of 80 columns, for a minute at most; give what it writes, piece by piece."""
-    outer, inner = os.openpty()
-    plain = {key: value for key, value in os.environ.items() if key not in {"NO_COLOR", "FORCE_COLOR"}}
-    known = {**plain, "TERM": "xterm", "COLUMNS": "80", "LINES": "30", "PYTHONIOENCODING": "utf-8", **environment}
-    process = subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=known)
-    os.close(inner)
-    limit = threading.Timer(60.0, process.kill)
-    limit.start()
-    try:
-        yield process, pieces(outer)
-    finally:
-        process.kill()
-        process.wait()
-        limit.cancel()
-        os.close(outer)
-
-
-def pieces(descriptor: int) -> Iterator[str]:
-    """Read until the other side has hung up, which Linux calls an error."""
-    while True:
-        try:
-            read = os.read(descriptor, 65536)
-        except OSError:
-            return
-        if not read:
-            return
-        yield read.decode(errors="replace")
-
-
-def on_terminal(*command: str, **environment: str) -> tuple[int, str]:
-    """Run a command in a terminal; give its exit status and all that it wrote."""
-    with terminal(*command, **environment) as (process, written):
-        output = "".join(written)
-        return process.wait(), output
-
-
-def without_codes(output: str) -> str:
-    """Leave the letters only, and begin a line wherever the cursor went back to one's beginning."""
-    return re.sub(r"\r+\n?", "\n", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output))
 
 
 def bad_ones(imports: Sequence[FakeJob]) -> list[FakeJob]:
@@ -201,9 +151,9 @@ def test_the_faults_were_met() -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("demo", "--jobs", "0"), ("demo", "--jobs", "many"), ("what",), *SECONDS])
 def test_a_usage_error_ends_with_status_2(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """The usage goes to standard error, nothing runs."""
+    """Without the extra `cli`, too, the usage goes to standard error, and nothing runs."""
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
+        _bare.main(arguments)
     assert ended.value.code == 2
     told = capsys.readouterr()
     assert told.out == ""
@@ -211,16 +161,29 @@ def test_a_usage_error_ends_with_status_2(arguments: Sequence[str], capsys: pyte
 
 
 def test_a_usage_error_of_the_process_ends_with_status_2() -> None:
-    """`python -m gespoll` hands the exit status on."""
-    assert run("demo", "--seed", "one").returncode == 2
+    """`python -m gespoll` hands the exit status on; with the extra `cli` one line says what is wrong."""
+    done = run("demo", "--seed", "one")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--seed" in done.stderr
+
+
+@pytest.mark.parametrize("command", _bare.OTHERS)
+def test_what_needs_the_extra_says_so(command: str) -> None:
+    """Without cyclopts one sentence says what to install, and the exit status is that of a usage error."""
+    start = (sys.executable, "-W", "error", "-c", BLOCK_RICH, command, "--timeout", "5s", "job")
+    done = subprocess.run(start, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    advice = "needs the extra `cli`; install it with: pip install 'gespoll[cli]'"
+    assert done.stderr == f"gespoll: `gespoll {command}` {advice}\n"
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--version` tells the installed version."""
+    """`--version` tells the installed version, with and without the extra `cli`."""
     with pytest.raises(SystemExit) as ended:
-        main(["--version"])
+        _bare.main(["--version"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"gespoll {version('gespoll')}\n"
+    told = f"gespoll {version('gespoll')}\n"
+    assert (capsys.readouterr().out, run("--version").stdout) == (told, told)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
