@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -21,6 +22,7 @@ from gespoll._cancellation import is_stray
 from gespoll._errors import JobNotFound, SourceError, TransportError
 from gespoll._jobs import Job, JobRef
 from gespoll._scheduler import (
+    Clocks,
     Explanation,
     Get,
     Ledger,
@@ -31,6 +33,7 @@ from gespoll._scheduler import (
     Statistics,
     Window,
 )
+from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 
 _logger = logging.getLogger("gespoll")
@@ -65,7 +68,10 @@ class _UnderWay:
 class Loop:
     """Runs the scheduler against a source."""
 
-    def __init__(self, source: JobSource, settings: Settings, rng: random.Random) -> None:
+    def __init__(
+        self, source: JobSource, settings: Settings, rng: random.Random, wall_clock: Callable[[], datetime]
+    ) -> None:
+        self._wall_clock = wall_clock
         self._source = source
         self._listing = source if isinstance(source, ListingSource) else None
         self._settings = settings
@@ -116,10 +122,17 @@ class Loop:
 
     # Watches
 
-    def open(self, ledger: Ledger) -> None:
-        """Start a watch."""
+    def open(self, ledger: Ledger, deadline: datetime | None = None) -> None:
+        """Start a watch, whose time runs from now or until a moment; `start_clock` lets it pass."""
         self.ensure_open()
         self._ledgers.add(ledger)
+        if deadline is not None:
+            ledger.ends_at = self._clocks().time(deadline)
+        elif ledger.timeout is not None:
+            ledger.ends_at = anyio.current_time() + ledger.timeout
+
+    def start_clock(self, ledger: Ledger) -> None:
+        """Let the time of a watch pass, which has its first jobs: no deadline comes between two of them."""
         self._scheduler.open(ledger, anyio.current_time())
         self._deadline_changed.set()
 
@@ -129,6 +142,27 @@ class Loop:
         self._due_changed.set()
         if ledger.job_timeout is not None:
             self._deadline_changed.set()
+
+    def check(self, snapshot: Snapshot) -> None:
+        """Refuse a snapshot of another source.
+
+        Raises:
+            ValueError: with what to do.
+        """
+        self._scheduler.check(snapshot)
+
+    def recall(self, ledger: Ledger, snapshot: Snapshot, entries: Iterable[Entry]) -> None:
+        """Hand jobs out of a snapshot to a watch."""
+        self._scheduler.recall(ledger, snapshot, entries, self._clocks())
+        self._due_changed.set()
+        self._deadline_changed.set()
+
+    def written(self, ledger: Ledger) -> Snapshot:
+        """Write down how a watch stands."""
+        return self._scheduler.written(ledger, self._clocks())
+
+    def _clocks(self) -> Clocks:
+        return Clocks(anyio.current_time(), self._wall_clock())
 
     def discard(self, ledger: Ledger, ref: JobRef) -> None:
         """Let a watch forget a job, and withdraw a request made for it alone."""

@@ -21,7 +21,7 @@ ROOT = Path(gespoll.__file__).parent
 FLOORS = (
     {"_jobs", "_cancellation"},
     {"_errors"},
-    {"_wire", "_pacing", "_source", "_endpoints", "_signing", "_secrecy"},
+    {"_wire", "_pacing", "_source", "_endpoints", "_signing", "_secrecy", "_snapshot"},
     {"_scheduler", "_credentials"},
     {"_http", "_loop", "_environment"},
     {"_watch"},
@@ -179,7 +179,7 @@ class TestHouse:
         [
             ("aiohttp", {"_http"}),
             ("backoff", {"_pacing"}),
-            ("msgspec", {"_scheduler", "_wire", "testing"}),
+            ("msgspec", {"_scheduler", "_snapshot", "_wire", "testing"}),
             ("json", set()),
             ("time", set()),
         ],
