@@ -7,9 +7,10 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import attrs
 import msgspec
@@ -50,6 +51,13 @@ class Beside:
     def add(self, *jobs: FakeJob) -> None:
         """Add jobs."""
         self.do(self.ges.add_jobs, jobs)
+
+    def until(self, condition: Callable[[FakeGES], object]) -> None:
+        """Wait until something is so of the service."""
+        deadline = time.monotonic() + LIMIT
+        while not condition(self.ges):
+            assert time.monotonic() < deadline, "it never came so"
+            time.sleep(0.01)
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command to its end."""
@@ -93,6 +101,15 @@ def ended_in_time(process: subprocess.Popen[Any]) -> Iterator[None]:
     finally:
         limit.cancel()
         process.kill()
+
+
+def line_with(text: str, stream: IO[str] | None) -> str:
+    """Read lines until one holds a text, and give it."""
+    assert stream is not None
+    for line in stream:
+        if text in line:
+            return line
+    raise AssertionError(f"the stream ended without {text!r}")
 
 
 def records(output: str) -> list[dict[str, Any]]:

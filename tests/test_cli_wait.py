@@ -23,6 +23,7 @@ from tests.shell import (
     NEEDS_TERMINAL,
     Beside,
     beside,
+    line_with,
     on_terminal,
     records,
     terminal,
@@ -108,7 +109,7 @@ def test_the_exit_status_tells_the_end(case: str, service: Beside) -> None:
     known = [service.ges.endpoint if word == "ENDPOINT" else word for word in arguments]
     done = service.run("wait", "--output", "quiet", "--interval=200ms", *known)
     assert (done.returncode, done.stdout) == (status, "")
-    assert bool(done.stderr) == (status in {2, 5, 6, 124} or "first" in case), done.stderr
+    assert bool(done.stderr) == (status in {2, 4, 5, 6, 124} or "first" in case), done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -391,9 +392,7 @@ def test_an_interrupt_says_what_is_open_and_how_to_go_on() -> None:
         with told.started(
             "wait", "--graph", "movies", "endless", "good", "it's", "--interval=200ms", "--timeout=50s"
         ) as process:
-            assert process.stdout is not None
-            while "good success" not in (line := process.stdout.readline()):
-                assert line
+            line_with("good success", process.stdout)
             _, errors = interrupted(process)
         assert process.returncode == 130
         assert errors.startswith("gespoll: interrupted\ngespoll: 2 jobs still open, which nothing here stops: movies/")
@@ -521,3 +520,139 @@ def test_an_interrupt_leaves_the_terminal_as_it_was(service: Beside) -> None:
     assert output.count("\x1b[?25h") == 1
     assert output.index("\x1b[?25h") < output.index("to go on: ")
     assert "Traceback" not in output
+
+
+# Snapshots
+
+
+def going_on(
+    told: Beside, path: Path, *names: str, timeout: str = "", stdin: str = ""
+) -> tuple[subprocess.CompletedProcess[str], int]:
+    """Run a wait with a snapshot; give what came of it, and how many requests it took."""
+    before = len(told.ges.requests)
+    known = [*names, *(["--timeout", timeout] if timeout else [])]
+    done = told.run("wait", *known, "--snapshot", str(path), "--output=json", "--interval=200ms", stdin=stdin)
+    return done, len(told.ges.requests) - before
+
+
+def test_a_wait_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    """What was told is not told again, the counts are those of the whole, and the end is told again for nothing."""
+    path = tmp_path / "snapshot.json"
+    names = ("movies/good", "movies/bad", "movies/partial", "movies/new")
+    with beside(JOBS) as told:
+        with told.started("wait", *names, "--snapshot", str(path), "--output=json", "--interval=200ms") as process:
+            assert process.stdout is not None
+            first = [records(process.stdout.readline())[0]["job_id"] for _ in range(3)]
+            looks = len(told.ges.requests)
+            told.until(lambda ges: len(ges.requests) > looks + 1)
+            process.kill()
+        assert sorted(first) == ["bad", "good", "partial"]
+        told.add(FakeJob("new", graph="movies", name="StartGraph", steps=[(0, "success")]))
+        done, _ = going_on(told, path, *names)
+        change, summary = records(done.stdout)
+        assert (done.returncode, change["job_id"], change["status"]) == (1, "new", "success")
+        assert [summary[each] for each in ("jobs", "succeeded", "failed", "partly_failed")] == [4, 2, 1, 1]
+        again, requests = going_on(told, path, *names)
+        assert (again.returncode, requests) == (1, 0)
+        assert records(again.stdout) == [{**summary, "requests": 0, "elapsed": records(again.stdout)[0]["elapsed"]}]
+        human = told.run("wait", "--snapshot", str(path))
+    lines = human.stdout.splitlines()
+    assert (human.returncode, human.stderr) == (1, "")
+    assert [line.split()[0] for line in lines] == ["job", "movies/bad", "movies/partial", "4"]
+    assert [each.name for each in tmp_path.iterdir()] == ["snapshot.json"]
+
+
+@NEEDS_SIGNALS
+def test_an_interrupted_wait_names_the_same_command(tmp_path: Path) -> None:
+    """Which goes on from the file, also after a timeout: the time counts from each start."""
+    path = tmp_path / "it's here.json"
+    with beside(JOBS) as told:
+        names = ("movies/good", "movies/endless")
+        with told.started("wait", *names, "--snapshot", str(path), "--output=json", "--interval=200ms") as process:
+            line_with('"endless"', process.stdout)
+            _, errors = interrupted(process)
+        assert process.returncode == 130
+        assert way_on(errors) == (
+            f"{sys.executable} -m gespoll wait --interval 0.2s --output json "
+            f"--snapshot '{tmp_path}/it'\"'\"'s here.json' movies/good movies/endless\n"
+        )
+        for _ in range(2):
+            done, requests = going_on(told, path, *names, timeout="1s")
+            *_, summary = records(done.stdout)
+            assert (done.returncode, summary["succeeded"], summary["open"]) == (124, 1, 1)
+            assert requests > 1
+
+
+def test_a_snapshot_covers_standard_input(tmp_path: Path) -> None:
+    """Lines that it knows are passed over, new ones are taken in; an option can add to it later."""
+    path = tmp_path / "snapshot.json"
+    with beside(JOBS) as told:
+        first, _ = going_on(told, path, "-", stdin="movies/good\n")
+        again, requests = going_on(told, path, "-", "movies/bad", stdin="movies/good\nmovies/bad\n")
+    assert (first.returncode, again.returncode) == (0, 1)
+    assert [record["event"] for record in records(again.stdout)] == ["change", "summary"]
+    assert requests == 1
+
+
+def test_a_snapshot_of_engines_knows_its_graphs(tmp_path: Path) -> None:
+    """Nothing needs to be named again."""
+    path = tmp_path / "snapshot.json"
+    with beside(JOBS) as told:
+        engine = ("--plane=engine", f"--endpoint={told.ges.endpoint}")
+        first, _ = going_on(told, path, "engine/42", *engine)
+        again, requests = going_on(told, path, *engine)
+    assert (first.returncode, again.returncode, requests) == (0, 0, 0)
+
+
+def test_a_change_that_nobody_was_told_is_not_kept(tmp_path: Path) -> None:
+    """A reader who leaves has not read it: going on tells it again, with the same number."""
+    path = tmp_path / "snapshot.json"
+    with beside(JOBS) as told:
+        with told.started(
+            "wait", "movies/new", "--snapshot", str(path), "--output=json", "--interval=200ms"
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.close()
+            told.until(lambda ges: ges.requests)
+            told.add(FakeJob("new", graph="movies", name="StartGraph", steps=[(0, "success")]))
+            assert process.wait(timeout=30) == 1
+        done, _ = going_on(told, path, "movies/new")
+    assert [record["event"] for record in records(done.stdout)] == ["change", "summary"]
+
+
+UNUSABLE = {
+    "{": "Input data was truncated; move it away to begin anew",
+    "[]": "Expected `object`, got `array`; move it away to begin anew",
+    '{"jobs": [{}]}': "Object missing required field `job_id` - at `$.jobs[0]`; move it away to begin anew",
+    "{}": "this is no gespoll snapshot: give what snapshot() gave, unchanged; move it away to begin anew",
+}
+
+
+@pytest.mark.parametrize("text", UNUSABLE)
+def test_a_file_that_is_no_snapshot_is_left_alone(text: str, service: Beside, tmp_path: Path) -> None:
+    """It is a usage error, told with its place."""
+    path = tmp_path / "snapshot.json"
+    path.write_text(text)
+    done, requests = going_on(service, path, "movies/good")
+    assert (done.returncode, done.stdout, requests) == (2, "", 0)
+    assert done.stderr == f"gespoll: the snapshot {path} cannot be gone on from: {UNUSABLE[text]}\n"
+    assert path.read_text() == text
+
+
+def test_a_snapshot_of_another_project_is_refused(service: Beside, tmp_path: Path) -> None:
+    """Its jobs are not there."""
+    path = tmp_path / "snapshot.json"
+    going_on(service, path, "movies/good")
+    done, requests = going_on(service, path, "movies/good", "--project=fedcba")
+    assert (done.returncode, done.stdout, requests) == (2, "", 0)
+    assert "cannot be gone on from: " in done.stderr
+
+
+def test_a_snapshot_that_cannot_be_kept_is_told(service: Beside, tmp_path: Path) -> None:
+    """Neither where there is no folder, nor where the file is one."""
+    done, _ = going_on(service, tmp_path / "nowhere" / "file", "movies/endless")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"gespoll: the snapshot {tmp_path}/nowhere/file cannot be written: No such file or")
+    done, _ = going_on(service, tmp_path, "movies/endless")
+    assert done.returncode == 2
+    assert done.stderr == f"gespoll: the snapshot {tmp_path} cannot be read: Is a directory\n"

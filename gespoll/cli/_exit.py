@@ -73,7 +73,7 @@ VERDICTS = frozenset({ExitStatus.FAILED, ExitStatus.PARTLY_FAILED})
 """What is about jobs that were seen to end badly."""
 READER_GONE = 1
 """When the reader of a pipe has left, whatever became of the jobs."""
-_STATUS_OF = {error: row.status for row in TABLE for error in row.errors}
+_STATUS_OF: dict[type, ExitStatus] = {error: row.status for row in TABLE for error in row.errors}
 _PRECEDENCE = {row.status: place for place, row in enumerate(TABLE)}
 
 
@@ -83,7 +83,17 @@ def status_of_error(error: Exception) -> ExitStatus:
     Raises:
         KeyError: when it is none of gespoll's.
     """
-    return next(_STATUS_OF[kind] for kind in (*type(error).__mro__, type(error)) if kind in _STATUS_OF)
+    return status_of_kind(type(error))
+
+
+def status_of_kind(error: type[Exception]) -> ExitStatus:
+    """Tell what errors of a class make of a command.
+
+    Raises:
+        KeyError: when they are none of gespoll's.
+    """
+    nearest = next((kind for kind in error.__mro__ if kind in _STATUS_OF), error)
+    return _STATUS_OF[nearest]
 
 
 def status_of(change: StateChange) -> ExitStatus:

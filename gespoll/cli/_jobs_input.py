@@ -45,17 +45,19 @@ class Jobs:
     Args:
         names: the arguments; `-` stands for standard input.
         graph: the graph of those that name none.
+        may_be_none: whether others are known already.
 
     Raises:
         UsageError: when there is none, or one cannot be a job.
     """
 
-    def __init__(self, names: Sequence[str], graph: str | None) -> None:
-        if not names:
+    def __init__(self, names: Sequence[str], graph: str | None, *, may_be_none: bool = False) -> None:
+        if not names and not may_be_none:
             raise UsageError("which jobs? Give their ids, or - to read them from standard input, one a line")
         for name in names:
             if name.startswith(STDIN) and name != STDIN:
                 raise UsageError(f"unknown option {name}; a job of that id is given as graph/job or on standard input")
+        self.typed = tuple(names)
         self.named = [ref_of(name, graph) for name in names if name != STDIN]
         self.reads_stdin = STDIN in names
         self.is_unread = self.reads_stdin

@@ -68,7 +68,7 @@ class Waiting:
     graph: Annotated[str | None, Parameter(metavar="GRAPH")] = None
     """The graph of the jobs that do not name one: its id, with --plane engine its name."""
     timeout: Duration = None
-    """How long to wait; 0s looks once. Without it there is no limit."""
+    """How long to wait, from now; 0s looks once. Without it there is no limit."""
     interval: Interval = _INTERVAL
     """How soon a change is to be known."""
     rate: Annotated[float, Parameter(metavar="N", validator=_POSITIVE)] = 10.0
@@ -79,6 +79,13 @@ class Waiting:
     """Fail at the end, stop at the first failure, or never count failed jobs in the exit status."""
     output: Annotated[Output, Parameter(metavar="FORMAT")] = "human"
     """For a human, as JSON lines, or nothing."""
+    snapshot: Annotated[Path | None, Parameter(metavar="FILE")] = None
+    """A file to go on from if it exists, kept up to date; the same command goes on after whatever ended it."""
+
+
+def seconds(duration: Seconds | None) -> float | None:
+    """Give a duration as a plain number, which can stand in a snapshot."""
+    return None if duration is None else float(duration)
 
 
 def typed(options: Service | Waiting) -> Iterator[str]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from gespoll import JobCancelled, JobRef, JobStatus, StateChange, WaitTimeout
+import attrs
+
+from gespoll import Job, JobCancelled, JobError, JobRef, JobStatus, StateChange, WaitTimeout
 from gespoll.cli._exit import ExitStatus, status_of
+from gespoll.cli._kept import KeptJob
 
 _Key = tuple[str | None, str]
 
@@ -32,6 +35,15 @@ _OUTCOME_OF = {
 }
 
 
+@attrs.frozen
+class Trouble:
+    """A job that has ended otherwise than well."""
+
+    ref: JobRef
+    job: Job | None
+    error: Exception
+
+
 class Standing:
     """The state of all jobs, fed by changes.
 
@@ -42,8 +54,8 @@ class Standing:
 
     def __init__(self, started_at: float, *, per_graph: bool) -> None:
         self.started_at = started_at
-        self.bad: list[StateChange] = []
-        """The last changes of the jobs that have ended otherwise than well."""
+        self.bad: list[Trouble] = []
+        """The jobs that have ended otherwise than well."""
         self.unsettled: list[StateChange] = []
         """The last changes of those that were given up open."""
         self.statuses: set[ExitStatus] = set()
@@ -76,17 +88,39 @@ class Standing:
         elif change.status is JobStatus.RUNNING and before is not JobStatus.RUNNING:
             heapq.heappush(self._running, (_began_at(change), change.sequence, key))
 
+    def recall(self, job: KeptJob) -> None:
+        """Take in a job as an earlier process left it."""
+        self.expect(job.ref)
+        key = self._key(job.ref)
+        self._counts[None] -= 1
+        self._counts[job.status] += 1
+        self._open[key] = job.ref, job.status
+        if job.end is not None:
+            self._settle(key, job.end, job.error)
+        elif job.status is JobStatus.RUNNING:
+            heapq.heappush(self._running, (self.started_at, len(self._running), key))
+
+    def recall_troubles(self, ends: Iterable[Job | Exception]) -> None:
+        """Take in, with their details, the jobs that had ended badly in an earlier process."""
+        known = {trouble.error for trouble in self.bad}
+        earlier = [end for end in ends if isinstance(end, JobError) and end not in known]
+        self.bad[:0] = [Trouble(error.ref, error.job, error) for error in earlier]
+
     def _end(self, key: _Key, change: StateChange) -> None:
         status = status_of(change)
-        self.statuses.add(status)
-        outcome = CANCELLED if isinstance(change.error, JobCancelled) else _OUTCOME_OF.get(status, OPEN)
-        if outcome == OPEN or isinstance(change.error, WaitTimeout):
+        if _OUTCOME_OF.get(status) is None or isinstance(change.error, WaitTimeout):
+            self.statuses.add(status)
             self.unsettled.append(change)
             return
-        del self._open[key]
-        self._outcomes[outcome] += 1
+        self._settle(key, status, None if change.error is None else type(change.error))
         if change.error is not None:
-            self.bad.append(change)
+            self.bad.append(Trouble(change.ref, change.job, change.error))
+
+    def _settle(self, key: _Key, status: ExitStatus, error: type[Exception] | None) -> None:
+        self.statuses.add(status)
+        del self._open[key]
+        cancelled = error is not None and issubclass(error, JobCancelled)
+        self._outcomes[CANCELLED if cancelled else _OUTCOME_OF[status]] += 1
 
     def _key(self, ref: JobRef) -> _Key:
         return (ref.graph if self._per_graph else None), ref.job_id

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gespoll import Job, JobRef, JobStatus, StateChange
+from gespoll import Job, JobRef, JobStatus
 from gespoll.cli._output import plain
+from gespoll.cli._standing import Trouble
 from gespoll.cli._words import graph_of, losses, moment, status_words, trouble_words
 
 _STYLES = {
@@ -25,27 +26,20 @@ _STYLES = {
 _WIDEST = 100_000
 
 
-def print_bad_jobs(changes: Iterable[StateChange]) -> None:
+def print_bad_jobs(troubles: Iterable[Trouble]) -> None:
     """Print each job that did not end well, with its bad files."""
-    _print(("job", "state", "file", "lines lost", "cause", "log"), (row for each in changes for row in _bad_rows(each)))
+    _print(("job", "state", "file", "lines lost", "cause", "log"), (row for each in troubles for row in _rows(each)))
 
 
-def _bad_rows(change: StateChange) -> Iterator[Sequence[str | Text]]:
-    job = f"{change.ref}"
-    state = state_text(change.status)
-    files = () if change.job is None else change.job.bad_files
-    reason = trouble_words(change)
-    if not files or (change.job is not None and change.job.fail_reason):
-        yield job, state, "", "", reason, ""
+def _rows(trouble: Trouble) -> Iterator[Sequence[str | Text]]:
+    job = trouble.job
+    first = (f"{trouble.ref}", state_text(None if job is None else job.status))
+    files = () if job is None else job.bad_files
+    if not files or (job is not None and job.fail_reason):
+        yield *first, "", "", trouble_words(job, trouble.error), ""
     for file in files:
-        yield (
-            job,
-            state,
-            plain(f"{file.kind} {file.path or '(no path)'}"),
-            losses(file),
-            plain(file.cause or "not told"),
-            plain(file.log or "not told"),
-        )
+        path = plain(f"{file.kind} {file.path or '(no path)'}")
+        yield *first, path, losses(file), plain(file.cause or "not told"), plain(file.log or "not told")
 
 
 def state_text(status: JobStatus | None) -> Text:

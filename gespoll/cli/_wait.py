@@ -1,30 +1,30 @@
 """One wait: jobs in, changes told, an exit status out.
 
-Rule: however it ends, what is still open is told with the command that goes on, on standard error.
+Rule: a change is told before it counts as taken in, so that a snapshot never holds what nobody was told.
 """
 
 from __future__ import annotations
 
-import shlex
+import math
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
-from pathlib import Path
 
 import anyio
 import attrs
 
 import gespoll
-from gespoll.cli._connection import poller_of, spoken, told_as_usage
-from gespoll.cli._exit import VERDICTS, ExitStatus, UsageError, status_of_error, worst
+from gespoll.cli._connection import poller_of, told_as_usage
+from gespoll.cli._ending import Ending
+from gespoll.cli._exit import ExitStatus, UsageError, status_of_error, worst
 from gespoll.cli._jobs_input import Jobs
-from gespoll.cli._options import Output, Service, Waiting, typed
-from gespoll.cli._output import complain, plain
+from gespoll.cli._kept import Kept
+from gespoll.cli._options import Output, Service, Waiting, seconds
+from gespoll.cli._output import complain
 from gespoll.cli._reports import End, Json, Lines, Quiet, Report
 from gespoll.cli._standing import Standing
-from gespoll.cli._words import counted, named, status_words
 
-_AS_ARGUMENTS_AT_MOST = 50
+_KEPT_PER_SECOND = 1
 
 
 async def wait(names: Iterable[str], service: Service, waiting: Waiting) -> int:
@@ -40,22 +40,27 @@ async def wait(names: Iterable[str], service: Service, waiting: Waiting) -> int:
     Raises:
         UsageError: when it cannot begin as asked for.
     """
-    jobs = Jobs(list(names), waiting.graph)
-    poller = poller_of(service, jobs.graphs, interval=waiting.interval, max_per_second=waiting.rate)
+    kept = None if waiting.snapshot is None else Kept(waiting.snapshot)
+    before = [] if kept is None else kept.jobs
+    jobs = Jobs(list(names), waiting.graph, may_be_none=bool(before))
+    graphs = [*jobs.graphs, *(job.graph for job in before if job.graph is not None)]
+    poller = poller_of(service, graphs, interval=waiting.interval, max_per_second=waiting.rate)
     for ref in jobs.named:
         with told_as_usage():
             poller.source.check(ref)
     standing = Standing(anyio.current_time(), per_graph=service.plane == "engine")
-    following = _Following(jobs, poller, waiting, standing, _report_of(waiting.output, standing, jobs))
+    following = _Following(jobs, poller, waiting, kept, standing, _report_of(waiting.output, standing, jobs))
     try:
         error = await following.run()
     except anyio.get_cancelled_exc_class():
         following.finish([ExitStatus.INTERRUPTED], service)
         raise
     except UsageError as wrong:
+        if not following.begun:
+            raise
         complain(str(wrong))
         return following.finish([ExitStatus.USAGE], service)
-    return following.finish([] if error is None else [status_of_error(error)], service)
+    return following.finish([] if error is None else [status_of_error(error)], service, error)
 
 
 def _report_of(output: Output, standing: Standing, jobs: Jobs) -> Report:
@@ -78,9 +83,13 @@ class _Following:
     jobs: Jobs
     poller: gespoll.Poller
     waiting: Waiting
+    kept: Kept | None
     standing: Standing
     report: Report
     requests: int = 0
+    begun: bool = False
+    untold: bool = False
+    """Whether a change was taken that is not told yet."""
     stopped: bool = False
     """Whether a failure has ended it before all jobs have."""
 
@@ -88,7 +97,7 @@ class _Following:
         """Follow all jobs to their ends; give the error of gespoll's that ended it otherwise.
 
         Raises:
-            UsageError: when a line of standard input is no job.
+            UsageError: when a line of standard input is no job, or the snapshot cannot be used.
         """
         for ref in self.jobs.named:
             self.standing.expect(ref)
@@ -99,6 +108,8 @@ class _Following:
                     await self._watch(coming if self.jobs.reads_stdin else self.jobs.named)
                 finally:
                     self._count()
+        except gespoll.JobsFailed as failed:
+            self.standing.recall_troubles(failed.results)
         except gespoll.GespollError as error:
             return error
         return None
@@ -112,31 +123,51 @@ class _Following:
         self.standing.expect(ref)
 
     async def _watch(self, refs: AsyncIterable[gespoll.JobRef] | Iterable[gespoll.JobRef]) -> None:
-        waiting = self.waiting
-        watch = self.poller.watch(refs, timeout=waiting.timeout, max_open=waiting.max_open, on_failure="never")
-        async with watch as changes:
+        async with self._opened(refs) as changes:
+            self.begun = True
             with self.report:
-                await self._follow(changes)
+                try:
+                    self._keep(changes, at_once=True)
+                    await self._follow(changes)
+                finally:
+                    self._keep(changes, at_once=True)
+
+    def _opened(self, refs: AsyncIterable[gespoll.JobRef] | Iterable[gespoll.JobRef]) -> gespoll.Watch:
+        timeout, max_open = seconds(self.waiting.timeout), self.waiting.max_open
+        if self.kept is None:
+            return self.poller.watch(refs, timeout=timeout, max_open=max_open)
+        watch = self.kept.watch(self.poller, refs, timeout=timeout, max_open=max_open)
+        for job in self.kept.jobs:
+            self.standing.recall(job)
+        return watch
+
+    def _keep(self, changes: gespoll.Watch, *, at_once: bool = False) -> None:
+        if self.kept is not None and not self.untold:
+            self.kept.keep(changes, at_once=at_once)
 
     async def _follow(self, changes: gespoll.Watch) -> None:
         """Take every change, and let the report tick until the last has come."""
-        pace = self.report.ticks_per_second
+        pace = self.report.ticks_per_second or (0 if self.kept is None else _KEPT_PER_SECOND)
         ticks = 0
         while True:
             ticks += 1
-            deadline = self.standing.started_at + ticks / pace if pace else None
-            with anyio.CancelScope() as scope:
-                scope.deadline = deadline if deadline is not None else scope.deadline
-                await self._take_all(changes)
-            self._count()
-            self.report.tick(anyio.current_time(), self.requests)
+            try:
+                with anyio.CancelScope(deadline=self.standing.started_at + ticks / pace if pace else math.inf) as scope:
+                    await self._take_all(changes)
+            finally:
+                self._count()
+                self.report.tick(anyio.current_time(), self.requests)
             if not scope.cancelled_caught:
                 return
+            self._keep(changes)
 
     async def _take_all(self, changes: gespoll.Watch) -> None:
         async for change in changes:
+            self.untold = True
             self.standing.take(change)
             self.report.take(change)
+            self.untold = False
+            self._keep(changes)
             if self.waiting.on_failure == "first" and change.error is not None:
                 self.stopped = True
                 return
@@ -145,54 +176,13 @@ class _Following:
         told = self.poller.statistics()
         self.requests = told.queries + told.windows
 
-    # The end
-
-    def finish(self, ended_by: list[ExitStatus], service: Service) -> int:
+    def finish(self, ended_by: list[ExitStatus], service: Service, error: Exception | None = None) -> int:
         """Tell how it ended, and give the exit status."""
-        status = worst([*ended_by, *self._statuses()])
-        end = End(status=status, elapsed=anyio.current_time() - self.standing.started_at, requests=self.requests)
-        self.report.finish(end)
-        self._tell_trouble(ended_by)
-        self._tell_open(service)
-        return status
-
-    def _statuses(self) -> set[ExitStatus]:
-        statuses = set(self.standing.statuses)
-        if not self.stopped and (self.jobs.is_unread or self._some_unsettled):
-            statuses.add(ExitStatus.TIMED_OUT)  # the time was over before they were taken in
-        return statuses - VERDICTS if self.waiting.on_failure == "never" else statuses
-
-    @property
-    def _some_unsettled(self) -> bool:
-        """Whether jobs are open of which no last change was told."""
-        return len(self.standing.unsettled) < self.standing.total - self.standing.ended
-
-    def _tell_trouble(self, ended_by: list[ExitStatus]) -> None:
-        """Tell what kept jobs from being waited for, each thing once."""
-        if ExitStatus.INTERRUPTED in ended_by:
+        end = Ending(jobs=self.jobs, waiting=self.waiting, standing=self.standing, stopped=self.stopped)
+        status = worst([*ended_by, *end.statuses()])
+        elapsed = anyio.current_time() - self.standing.started_at
+        self.report.finish(End(status=status, elapsed=elapsed, requests=self.requests))
+        if ended_by == [ExitStatus.INTERRUPTED]:
             complain("interrupted")
-        shared = {id(change.error): change.error for change in self.standing.unsettled}
-        for error in filter(None, shared.values()):
-            complain(plain(spoken(error)))
-        if not self.standing.total and not self.jobs.is_unread:
-            complain("no job was given: standard input held none")
-
-    def _tell_open(self, service: Service) -> None:
-        left = self.standing.open_jobs()
-        unread = self.jobs.is_unread
-        if self._some_unsettled:  # the others have just been named
-            names = named(f"{ref} ({status_words(status)})" for ref, status in left)
-            complain(f"{counted(len(left), 'job')} still open, which nothing here stops: {names}")
-        if unread:
-            complain("standard input was not read to its end")
-        if left or unread:
-            complain(f"to go on: {self._command([str(ref) for ref, _ in left], service, unread=unread)}")
-
-    def _command(self, names: list[str], service: Service, *, unread: bool) -> str:
-        """Write the command that goes on, to be pasted into a shell."""
-        start = ["gespoll"] if Path(sys.argv[0]).name == "gespoll" else [sys.executable, "-m", "gespoll"]
-        words = shlex.join([*start, "wait", *typed(service), *typed(self.waiting)])
-        if len(names) <= _AS_ARGUMENTS_AT_MOST:
-            return " ".join([words, shlex.join([*names, *["-"] * unread])])
-        lines = "\n".join(names)
-        return f"{words} - <<'END'\n{lines}\nEND"
+        end.tell(service, error)
+        return status

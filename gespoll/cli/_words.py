@@ -36,23 +36,32 @@ def change_words(change: StateChange) -> str:
     """Word a change: which job, how it stood, how it stands, and why that is bad."""
     before = "" if change.previous is None else f"{status_words(change.previous)} -> "
     words = f"{change.ref} {before}{_end_words(change)}"
-    return f"{words}: {trouble_words(change)}" if isinstance(change.error, JobError) else words
+    return f"{words}: {trouble_words(change.job, change.error)}" if isinstance(change.error, JobError) else words
 
 
 def _end_words(change: StateChange) -> str:
-    if change.error is not None and (change.job is None or not change.job.status.is_terminal):
-        gone = isinstance(change.error, JobError)
-        return "not found" if gone and change.job is None else "vanished" if gone else "left open"
+    if change.error is None or _has_ended(change.job):
+        return status_words(change.status) + _called(change)
+    if not isinstance(change.error, JobError):
+        return "left open"
+    return "not found" if change.job is None else "vanished"
+
+
+def _called(change: StateChange) -> str:
+    """Say so where the service called a success what is none."""
     reported = "" if change.job is None else change.job.reported_status
-    called = f' (called "{plain(reported)}")' if change.error is not None and reported == "success" else ""
-    return f"{status_words(change.status)}{called}"
+    return f' (called "{plain(reported)}")' if change.error is not None and reported == "success" else ""
 
 
-def trouble_words(change: StateChange) -> str:
+def _has_ended(job: Job | None) -> bool:
+    return job is not None and job.status.is_terminal
+
+
+def trouble_words(job: Job | None, error: Exception) -> str:
     """Word why a job did not end well."""
-    if change.job is None or not change.job.status.is_terminal:
-        return plain(str(change.error))
-    causes = filter(None, [change.job.fail_reason, *(file.cause for file in change.job.bad_files)])
+    if job is None or not _has_ended(job):
+        return plain(str(error))
+    causes = filter(None, [job.fail_reason, *(file.cause for file in job.bad_files)])
     return plain(next(causes, "no reason told"))
 
 
