@@ -40,6 +40,7 @@ PROOF = "tests/test_authentication.py"
 CORE = "_scheduler/_core.py"
 LISTING = "_scheduler/_listing.py"
 LISTS = "tests/test_lists.py"
+WAIT = "tests/test_cli_wait.py"
 LEDGER = "_scheduler/_ledger.py"
 SNAPSHOTS = "tests/test_snapshots.py"
 MUTATIONS = [
@@ -464,6 +465,51 @@ MUTATIONS = [
     ),
     Mutation(
         "leave in any task", "rule_14", "_poller.py", "if self._entered_by != anyio.get_current_task().id:", "if False:"
+    ),
+    Mutation("keep what nobody was told", "nobody_was_told", "cli/_wait.py", " and not self.untold:", ":", WAIT),
+    Mutation("go on from anything", "another_project", "cli/_kept.py", "if here != ", "if here is ", WAIT),
+    Mutation("keep at the end only", "was_killed", "cli/_kept.py", "if at_once or ", "if False and ", WAIT),
+    Mutation("let pipes run ahead", "pipe_waits", "cli/_jobs_input.py", "    if narrow:\n", "    if False:\n", WAIT),
+    Mutation(
+        "wait for a line in a thread",
+        "while_standard",
+        "cli/_jobs_input.py",
+        'if sys.platform == "win32":',
+        "if True:",
+        WAIT,
+    ),
+    Mutation(
+        "print commands unquoted",
+        "how_to_go_on",
+        "cli/_ending.py",
+        "return shlex.join([*words, *left, *[STDIN] * self.jobs.is_unread])",
+        'return " ".join([*words, *left, *[STDIN] * self.jobs.is_unread])',
+        WAIT,
+    ),
+    Mutation(
+        "let servers write to the terminal",
+        "cursor",
+        "cli/_output.py",
+        "letter if letter.isprintable()",
+        "letter if letter",
+        "tests/test_cli_input.py",
+    ),
+    Mutation("let the least matter most", "upper", "cli/_exit.py", "return min(", "return max(", "tests/test_exit.py"),
+    Mutation(
+        "tell what a token command printed",
+        "without_what_it_printed",
+        "cli/_credentials.py",
+        "said = plain(done.stderr",
+        "said = plain(done.stdout",
+        "tests/test_cli_credentials.py",
+    ),
+    Mutation(
+        "call open jobs failures",
+        "states_seen",
+        "cli/_look.py",
+        "    if change.status is not None:\n        return ExitStatus.SUCCEEDED\n",
+        "",
+        "tests/test_cli_look.py",
     ),
 ]
 

@@ -282,6 +282,15 @@ class TestConnect:
             "<poller of ManagementSource of project sdkproject at https://ges.cn-north-4.myhuaweicloud.com, not open>"
         )
 
+    def test_engines_need_no_endpoint(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Only project and credentials are looked for; their source is that of their graphs."""
+        for name, value in SDK.items():
+            monkeypatch.setenv(name, value)
+        poller = connect(engines={"movies": "https://10.0.0.5"})
+        assert repr(poller.source) == "EngineSource of project sdkproject for 1 graphs"
+        with pytest.raises(ValueError, match="^endpoint= is of the management plane and engines= of the graphs'"):
+            connect("https://x", engines={"movies": "https://10.0.0.5"})
+
     def test_from_the_file(self, tmp_path: Path) -> None:
         """In the home directory."""
         (tmp_path / ".huaweicloud").mkdir()

@@ -724,6 +724,17 @@ class TestLog:
         with pytest.raises(RuntimeError, match="runs once"):
             await ges.__aenter__()
 
+    async def test_a_port_may_be_chosen(self) -> None:
+        """One that is taken is an `OSError` that leaves nothing behind."""
+        before = asyncio.all_tasks()
+        async with FakeGES() as ges:
+            port = int(ges.endpoint.rpartition(":")[2])
+            with pytest.raises(OSError, match="in use"):
+                await FakeGES(port=port).__aenter__()
+        async with FakeGES(port=port) as ges:
+            assert ges.endpoint == f"http://127.0.0.1:{port}"
+        assert asyncio.all_tasks() == before
+
     async def test_leaving_leaves_no_task(self) -> None:
         """Not even with an idle connection open."""
         before = asyncio.all_tasks()
