@@ -288,7 +288,7 @@ class TestConnect:
             monkeypatch.setenv(name, value)
         poller = connect(engines={"movies": "https://10.0.0.5"})
         assert repr(poller.source) == "EngineSource of project sdkproject for 1 graphs"
-        with pytest.raises(ValueError, match="^endpoint= is of the management plane and engines= of the graphs'"):
+        with pytest.raises(ValueError, match=r"^endpoint= is of the management plane and engines= of the graphs'"):
             connect("https://x", engines={"movies": "https://10.0.0.5"})
 
     def test_from_the_file(self, tmp_path: Path) -> None:
