@@ -16,8 +16,9 @@ import pytest
 from gespoll import JobStatus
 from gespoll.cli import _bare
 from gespoll.cli._demo import demo
+from gespoll.cli._demo_options import LONGEST
 from gespoll.cli._display import Lines
-from gespoll.cli._imports import LONGEST, TROUBLES, make_imports
+from gespoll.cli._imports import TROUBLES, make_imports
 from gespoll.testing import FakeFile, FakeJob
 from tests.shell import COMMAND, INTERRUPTIBLE, NEEDS_TERMINAL, on_terminal, terminal, without_codes
 

@@ -13,8 +13,7 @@ from typing import NoReturn
 import anyio
 
 from gespoll.cli._demo import demo
-from gespoll.cli._demo_options import JOBS, JOBS_AT_MOST, SECONDS_AT_LEAST, SECONDS_AT_MOST
-from gespoll.cli._imports import LONGEST
+from gespoll.cli._demo_options import JOBS, JOBS_AT_MOST, LONGEST, SECONDS_AT_LEAST, SECONDS_AT_MOST
 
 OTHERS = ("wait", "status", "list", "serve")
 ADVICE = "needs the extra `cli`; install it with: pip install 'gespoll[cli]'"

@@ -1,7 +1,7 @@
 """The commands, their options and their help.
 
 Rule: a command's signature is what it takes, and its docstring what it tells; what it does is another module's
-business.
+business. The fake service, which takes long to import, is imported by the commands that run it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,16 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from gespoll import JobStatus
-from gespoll.cli._demo import demo as run_demo
-from gespoll.cli._demo_options import JOBS, JOBS_AT_MOST, SECONDS_AT_LEAST, SECONDS_AT_MOST
+from gespoll.cli._demo_options import JOBS, JOBS_AT_MOST, LONGEST, SECONDS_AT_LEAST, SECONDS_AT_MOST
 from gespoll.cli._exit import help_text
-from gespoll.cli._imports import LONGEST
 from gespoll.cli._look import Filters, Format, list_jobs, look
 from gespoll.cli._options import Service, Waiting
-from gespoll.cli._serve import PORTS
-from gespoll.cli._serve import serve as run_server
 from gespoll.cli._wait import wait as run_wait
 
 _JobNames = Annotated[str, Parameter(metavar="JOB", allow_leading_hyphen=True, negative=())]
 _Filter = Literal["pending", "running", "success", "partially_failed", "failed"]
 _AtLeastOne = Number(gte=1)
+_PORTS = 65_535
 _SERVICE = Service()
 _WAITING = Waiting()
 
@@ -122,7 +119,7 @@ async def list_(
 async def serve(
     *,
     scenario: Annotated[Path | None, Parameter(metavar="FILE")] = None,
-    port: Annotated[int, Parameter(metavar="N", validator=Number(gte=0, lte=PORTS))] = 0,
+    port: Annotated[int, Parameter(metavar="N", validator=Number(gte=0, lte=_PORTS))] = 0,
 ) -> int:
     """Serve a fake Graph Engine Service on 127.0.0.1 until Ctrl-C, and print what a shell needs to reach it.
 
@@ -130,6 +127,8 @@ async def serve(
         scenario: What it serves and what goes wrong, in TOML or JSON; without it, it is empty and takes imports.
         port: The port; 0 for any that is free.
     """
+    from gespoll.cli._serve import serve as run_server
+
     return await run_server(scenario, port)
 
 
@@ -149,5 +148,7 @@ async def demo(
         seed: Which imports they are.
         seconds: When the last of them ends.
     """
+    from gespoll.cli._demo import demo as run_demo
+
     await run_demo(jobs, seed, seconds)
     return 0

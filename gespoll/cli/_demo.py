@@ -13,8 +13,9 @@ import anyio
 
 import gespoll
 from gespoll.cli._board import Board
+from gespoll.cli._demo_options import LONGEST
 from gespoll.cli._display import Display, Lines, say
-from gespoll.cli._imports import LONGEST, make_imports
+from gespoll.cli._imports import make_imports
 from gespoll.testing import FakeGES, FakeJob, FaultKind
 
 INTERVAL = 1.0

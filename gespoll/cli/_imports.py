@@ -11,11 +11,10 @@ from random import Random
 
 import attrs
 
+from gespoll.cli._demo_options import LONGEST
 from gespoll.testing import FakeFile, FakeJob
 
 GRAPHS = ("movies", "people", "roads", "papers", "payments", "genes")
-LONGEST = 8.0
-"""Seconds after which the last import has ended, unless told otherwise."""
 _TROUBLED_SHARE = 0.04
 _NEVER = 1e9
 

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from gespoll.cli import _bare
 from gespoll.cli._exit import READER_GONE, ExitStatus, UsageError
 from gespoll.cli._output import complain
 
@@ -46,5 +45,7 @@ def _commands() -> Callable[[Sequence[str]], int]:
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in _EXTRA:
             raise
-        return _bare.main
+        from gespoll.cli._bare import main as run_bare
+
+        return run_bare
     return run

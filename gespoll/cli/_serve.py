@@ -17,7 +17,6 @@ from gespoll.cli._scenario import Scenario, read_scenario
 from gespoll.cli._words import counted
 from gespoll.testing import FakeGES
 
-PORTS = 65_535
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
