@@ -140,7 +140,7 @@ class Watch:
 
         It covers the changes that were taken, no more and no less: take a change, act on it, then keep a snapshot.
         A process that is killed in between acts on that change once more, and knows it by its `sequence`. It takes
-        about three microseconds a job, in which the event loop does nothing else.
+        about ten microseconds a job, in which the event loop does nothing else.
 
         Returns:
             Plain JSON, without secrets: `taken_at`, `deadline` (moments), `timeout`, `job_timeout` (seconds),
