@@ -25,7 +25,7 @@ class RequestMade:
     """The list, limit and server it went to, as the source names it: a project, or the graph of an engine."""
     duration: float
     """Seconds from when it was due to leave until it was over."""
-    outcome: Literal["answered", "not found", "failed", "renewed", "withdrawn"]
+    outcome: Literal["answered", "not_found", "failed", "renewed", "withdrawn"]
     """What came of it: "renewed" is sent again with new credentials, "withdrawn" was no longer wanted by anybody."""
     error: SourceError | None = None
     """What it failed with; `None` unless it failed."""

@@ -130,11 +130,11 @@ class Observing:
             )
 
 
-def _outcome(outcome: Outcome | None) -> Literal["answered", "not found", "failed", "renewed", "withdrawn"]:
+def _outcome(outcome: Outcome | None) -> Literal["answered", "not_found", "failed", "renewed", "withdrawn"]:
     if outcome is None:
         return "withdrawn"
     if isinstance(outcome, JobNotFound):
-        return "not found"
+        return "not_found"
     if isinstance(outcome, CredentialsRenewed):
         return "renewed"
     return "failed" if isinstance(outcome, SourceError) else "answered"

@@ -199,7 +199,7 @@ class TestWhatIsTold:
         async with polling(notes, stories={}, not_found_grace=0) as poller:
             with pytest.raises(JobNotFound):
                 await poller.wait("a")
-        assert {(each.outcome, each.error) for each in notes.of("request_made")} == {("not found", None)}
+        assert {(each.outcome, each.error) for each in notes.of("request_made")} == {("not_found", None)}
 
     async def test_requests_that_take_too_long(self) -> None:
         """They failed without a reply."""
