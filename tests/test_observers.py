@@ -31,6 +31,7 @@ from gespoll import (
     WaitEnded,
     WaitStarted,
     WaitTimeout,
+    Watch,
     connect,
 )
 from gespoll.testing import FakeFile, FakeGES, ScriptedSource
@@ -511,6 +512,27 @@ class TestObserversThatAsk:
         async with polling(Curious(), stories={"a": [RUNNING, OK]}) as poller:
             await poller.wait("a")
         assert [(number, explained is None) for number, explained in seen] == [(1, False), (0, True)]
+
+    async def test_a_change_is_told_in_every_watch_before(self) -> None:
+        """An observer that discards the job everywhere at its end takes no final change from anybody."""
+        watches: list[Watch] = []
+
+        class Hasty(Observer):
+            """Discards."""
+
+            def changed(self, change: StateChange, /) -> None:
+                """Discard."""
+                for watch in watches if change.is_final else ():
+                    watch.discard("a")
+
+        async with (
+            polling(Hasty(), stories={"a": [RUNNING, OK]}) as poller,
+            poller.watch(["a"]) as first,
+            poller.watch(["a"]) as second,
+        ):
+            watches += [first, second]
+            for watch in watches:
+                assert [change.status async for change in watch] == [RUNNING, OK]
 
     @pytest.mark.parametrize("kinds", ["queries", "lists"])
     async def test_it_may_discard_and_add(self, kinds: str) -> None:
