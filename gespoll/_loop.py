@@ -172,6 +172,10 @@ class Loop:
         """Tell how a job is looked at; `None` when nobody waits for it."""
         return self._scheduler.explain(ref, anyio.current_time())
 
+    def _observe(self, request: Request, outcome: Outcome | None) -> None:
+        if self._observing is not None:
+            self._observing.request_over(request, outcome, anyio.current_time())
+
     def _tell(self) -> None:
         if self._observing is not None:
             self._observing.tell()
@@ -226,6 +230,10 @@ class Loop:
         try:
             with sent.scope:
                 outcome = await self._ask(request)
+        except anyio.get_cancelled_exc_class():  # the poller closes
+            self._observe(request, None)
+            self._tell()
+            raise
         finally:
             del self._under_way[request]
             sent.stops()
@@ -235,8 +243,7 @@ class Loop:
 
     async def _record(self, request: Request, outcome: Outcome | None) -> None:
         now = anyio.current_time()
-        if self._observing is not None:
-            self._observing.request_over(request, outcome, now)
+        self._observe(request, outcome)
         if outcome is None:
             self._scheduler.abandon(request, now)
         else:
