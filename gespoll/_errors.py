@@ -45,7 +45,13 @@ def counted(number: int, noun: str) -> str:
 
 
 class GespollError(Exception):
-    """The root of everything gespoll raises on purpose."""
+    """The root of everything gespoll raises on purpose.
+
+    Attributes:
+        snapshot: what `Poller.resume` goes on from, plain JSON; set on an error that ends a watch or a wait.
+    """
+
+    snapshot: dict[str, Any] | None = None
 
     def _sentence(self) -> str:
         return "; ".join(str(fact) for fact in self.args) or "waiting failed"
@@ -229,7 +235,9 @@ class JobsFailed(GespollError, ExceptionGroup[Exception]):
 
     def derive(self, excs: Sequence[Exception], /) -> JobsFailed:  # type: ignore[override]
         """Give `except*` the part it asks for; `results` stays whole."""
-        return JobsFailed(self.results, excs)
+        part = JobsFailed(self.results, excs)
+        part.snapshot = self.snapshot
+        return part
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), (self.results, self.exceptions), self.__dict__.copy())

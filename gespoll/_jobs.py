@@ -197,7 +197,8 @@ class StateChange:
     observed_at: float
     """When it was seen: seconds on the event loop's monotonic clock."""
     sequence: int
-    """Its number in this watch, from 1 without gaps."""
+    """A number of this change alone, the same in every process that sees it: after `Poller.resume`, drop the
+    numbers you have. It grows with each change of a job, and tells no order among jobs; below 2 to the 53."""
 
     @property
     def lag(self) -> float | None:

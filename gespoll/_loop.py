@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -23,6 +24,7 @@ from gespoll._jobs import Job, JobRef
 from gespoll._observer import Observer
 from gespoll._observing import Observing
 from gespoll._scheduler import (
+    Clocks,
     Explanation,
     Get,
     Ledger,
@@ -33,6 +35,7 @@ from gespoll._scheduler import (
     Statistics,
     Window,
 )
+from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 
 _logger = logging.getLogger("gespoll")
@@ -68,8 +71,14 @@ class Loop:
     """Runs the scheduler against a source."""
 
     def __init__(
-        self, source: JobSource, settings: Settings, rng: random.Random, observers: tuple[Observer, ...] = ()
+        self,
+        source: JobSource,
+        settings: Settings,
+        rng: random.Random,
+        wall_clock: Callable[[], datetime],
+        observers: tuple[Observer, ...] = (),
     ) -> None:
+        self._wall_clock = wall_clock
         self._source = source
         self._observing = Observing(observers) if observers else None
         self._listing = source if isinstance(source, ListingSource) else None
@@ -122,13 +131,20 @@ class Loop:
 
     # Watches
 
-    def open(self, ledger: Ledger) -> None:
-        """Start a watch."""
+    def open(self, ledger: Ledger, deadline: datetime | None = None) -> None:
+        """Start a watch, whose time runs from now or until a moment; `start_clock` lets it pass."""
         self.ensure_open()
         self._ledgers.add(ledger)
-        self._scheduler.open(ledger, anyio.current_time())
+        if deadline is not None:
+            ledger.ends_at = self._clocks().time(deadline)
+        elif ledger.timeout is not None:
+            ledger.ends_at = anyio.current_time() + ledger.timeout
         if self._observing is not None:
             self._observing.opened(ledger, anyio.current_time())
+
+    def start_clock(self, ledger: Ledger) -> None:
+        """Let the time of a watch pass, which has its first jobs: no deadline comes between two of them."""
+        self._scheduler.open(ledger, anyio.current_time())
         self._deadline_changed.set()
 
     def join(self, ledger: Ledger, refs: Iterable[JobRef]) -> None:
@@ -139,6 +155,29 @@ class Loop:
         self._due_changed.set()
         if ledger.job_timeout is not None:
             self._deadline_changed.set()
+
+    def check(self, snapshot: Snapshot) -> None:
+        """Refuse a snapshot of another source.
+
+        Raises:
+            ValueError: with what to do.
+        """
+        self._scheduler.check(snapshot)
+
+    def recall(self, ledger: Ledger, snapshot: Snapshot, entries: Iterable[Entry]) -> None:
+        """Hand jobs out of a snapshot to a watch."""
+        self._scheduler.recall(ledger, snapshot, entries, self._clocks())
+        if self._observing is not None:
+            self._observing.counted(ledger)
+        self._due_changed.set()
+        self._deadline_changed.set()
+
+    def written(self, ledger: Ledger) -> Snapshot:
+        """Write down how a watch stands."""
+        return self._scheduler.written(ledger, self._clocks())
+
+    def _clocks(self) -> Clocks:
+        return Clocks(anyio.current_time(), self._wall_clock())
 
     def discard(self, ledger: Ledger, ref: JobRef) -> None:
         """Let a watch forget a job, and withdraw a request made for it alone."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, Unpack
+from typing import Any, Literal, Self, Unpack
 
 import anyio
 
@@ -25,13 +26,13 @@ from gespoll._scheduler import (
     Explanation,
     Knobs,
     Ledger,
-    OnFailure,
     Settings,
     Statistics,
     check_max_open,
     check_timeout,
     outcome_of,
 )
+from gespoll._snapshot import Kept, OnFailure, Snapshot, present, read_snapshot
 from gespoll._source import JobSource, keeps_budget
 from gespoll._watch import Refs, Watch, as_ref, check_refs
 
@@ -45,6 +46,7 @@ class Poller:
         source: where states are read.
         close_source: enter the source with the poller, and leave it with the poller.
         rng: where the jitter of delays comes from; a seeded one makes a run in virtual time repeatable.
+        wall_clock: tells the present moment, aware, instead of this machine's clock; only snapshots hold it.
         observers: are told what is done; each an `Observer`.
         knobs: `interval=5.0` (seconds: how soon a change is to be known), `max_per_second=10.0` (requests),
             `max_at_once=10` (requests under way), `request_timeout=30.0` (seconds), `not_found_grace=60.0`
@@ -62,9 +64,11 @@ class Poller:
         *,
         close_source: bool = False,
         rng: random.Random | None = None,
+        wall_clock: Callable[[], datetime] | None = None,
         observers: Iterable[Observer] = (),
         **knobs: Unpack[Knobs],
     ) -> None:
+        self._wall_clock = wall_clock or present
         self._source = source
         self._loop: Loop | None = None
         if not callable(getattr(source, "get", None)) or isinstance(source, type):
@@ -88,7 +92,7 @@ class Poller:
         self._entered_by = anyio.get_current_task().id
         if self._owned is not None:
             await self._owned.__aenter__()
-        self._loop = Loop(self._source, self._settings, self._rng, self._observers)
+        self._loop = Loop(self._source, self._settings, self._rng, self._wall_clock, self._observers)
         mark = keeps_budget.set(True)  # for the tasks that ask
         try:
             await self._loop.start()
@@ -197,7 +201,7 @@ class Poller:
             results = ledger.results()
             error = outcome_of(results) or ledger.cut
             if error is not None and not return_exceptions:
-                raise error
+                raise watch.carried(error)
         return results
 
     def watch(
@@ -235,6 +239,55 @@ class Poller:
             check_refs(refs)
         return self._watch(refs, on_failure, graph, timeout=timeout, job_timeout=job_timeout, max_open=max_open)
 
+    def resume(
+        self,
+        snapshot: Mapping[str, Any],
+        refs: Refs | None = (),
+        *,
+        graph: str | None = None,
+        timeout: float | Kept | None = "kept",
+        job_timeout: float | Kept | None = "kept",
+        max_open: int | None = None,
+        on_failure: OnFailure | Kept = "kept",
+    ) -> Watch:
+        """Go on with a watch of this or another process, from a snapshot of it.
+
+        What the snapshot covers is not told again. A change that its consumer was given later is told once more,
+        with the same `sequence`: drop the numbers you have.
+
+        Args:
+            snapshot: what `Watch.snapshot` gave, or an error carries.
+            refs: jobs to watch besides, as for `watch`; those that the snapshot knows are passed over. `None` leaves
+                the watch open for `changes.add` until `changes.close_input`.
+            graph: the graph of the jobs that are handed over as ids.
+            timeout: seconds from now for the whole watch; "kept" keeps the deadline of the snapshot, which may have
+                passed: then each open job is looked at once. `None` is without limit.
+            job_timeout: the same for each job.
+            max_open: pull the next ref only while fewer than this many jobs are open.
+            on_failure: as for `watch`; "kept" does as before. "end" raises what happened before the snapshot, too.
+
+        Returns:
+            A watch, as `watch` gives.
+
+        Raises:
+            TypeError: when `snapshot` is no mapping, or `refs` is one job, or nothing to iterate over.
+            ValueError: when the snapshot is damaged, of another source, or was written by a later version; or an
+                argument cannot work.
+        """
+        if refs is not None:
+            check_refs(refs)
+        before = read_snapshot(snapshot).renewed(timeout, job_timeout, on_failure)
+        self._open_loop().check(before)
+        return self._watch(
+            refs,
+            before.on_failure,
+            graph,
+            timeout=before.timeout,
+            job_timeout=before.job_timeout,
+            max_open=max_open,
+            resumed=before,
+        )
+
     def statistics(self) -> Statistics:
         """Tell what was done so far: requests by kind, throttles, open jobs, the rate and the lag of ends.
 
@@ -268,18 +321,26 @@ class Poller:
         timeout: float | None = None,
         job_timeout: float | None = None,
         max_open: int | None = None,
+        resumed: Snapshot | None = None,
     ) -> Watch:
         if on_failure not in {"end", "first", "never"}:
             raise ValueError(f"on_failure={on_failure!r} must be 'end', 'first' or 'never'")
         keeps = on_failure == "end"
         ledger = Ledger(on_failure=on_failure, keeps_results=keeps, timeout=timeout, job_timeout=job_timeout)
-        return self._open(ledger, refs, graph, max_open)
+        return self._open(ledger, refs, graph, max_open, resumed)
 
-    def _open(self, ledger: Ledger, refs: Refs | None, graph: str | None, max_open: int | None) -> Watch:
+    def _open(
+        self,
+        ledger: Ledger,
+        refs: Refs | None,
+        graph: str | None,
+        max_open: int | None,
+        resumed: Snapshot | None = None,
+    ) -> Watch:
         check_timeout("timeout", ledger.timeout)
         check_timeout("job_timeout", ledger.job_timeout)
         check_max_open(max_open)
-        return Watch(self._open_loop(), ledger, refs, graph, max_open)
+        return Watch(self._open_loop(), ledger, refs, graph, max_open, resumed)
 
     def _open_loop(self) -> Loop:
         if self._loop is None:
@@ -298,6 +359,7 @@ def connect(
     allow_http: bool = False,
     max_reply_bytes: int = MAX_REPLY_BYTES,
     rng: random.Random | None = None,
+    wall_clock: Callable[[], datetime] | None = None,
     observers: Iterable[Observer] = (),
     **knobs: Unpack[Knobs],
 ) -> Poller:
@@ -318,6 +380,7 @@ def connect(
         allow_http: allow plain http to a host other than loopback.
         max_reply_bytes: the largest reply that is read, in bytes.
         rng: as for `Poller`.
+        wall_clock: as for `Poller`.
         observers: as for `Poller`.
         knobs: as for `Poller`.
 
@@ -343,7 +406,7 @@ def connect(
         allow_http=allow_http,
         max_reply_bytes=max_reply_bytes,
     )
-    return Poller(source, close_source=True, rng=rng, observers=observers, **knobs)
+    return Poller(source, close_source=True, rng=rng, wall_clock=wall_clock, observers=observers, **knobs)
 
 
 def _read_file(path: str) -> str | None:

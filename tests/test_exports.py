@@ -21,7 +21,7 @@ ROOT = Path(gespoll.__file__).parent
 FLOORS = (
     {"_jobs", "_cancellation"},
     {"_errors"},
-    {"_wire", "_pacing", "_source", "_endpoints", "_signing", "_secrecy", "_observer"},
+    {"_wire", "_pacing", "_source", "_endpoints", "_signing", "_secrecy", "_snapshot", "_observer"},
     {"_scheduler", "_credentials"},
     {"_observing"},
     {"_http", "_loop", "_environment"},
@@ -193,7 +193,7 @@ class TestHouse:
         [
             ("aiohttp", {"_http"}),
             ("backoff", {"_pacing"}),
-            ("msgspec", {"_scheduler", "_wire", "testing"}),
+            ("msgspec", {"_scheduler", "_snapshot", "_wire", "testing"}),
             ("json", set()),
             ("opentelemetry", {"otel"}),
             ("time", set()),

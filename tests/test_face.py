@@ -479,7 +479,7 @@ class TestFeedingByHand:
                     changes.close_input()
                     changes.close_input()
         assert [(change.ref.job_id, change.status) for change in seen] == [("a", OK), ("b", RUNNING), ("b", OK)]
-        assert [change.sequence for change in seen] == [1, 2, 3]
+        assert len({change.sequence for change in seen}) == 3
 
     async def test_add_is_for_an_open_watch(self) -> None:
         """Before, after its end, and after its block it is refused."""
@@ -829,7 +829,7 @@ class TestSharing:
             before = looks(poller, "a"), anyio.current_time()
             async with poller.watch(["a"]) as second:
                 change = await anext(second)
-            assert (change.previous, change.status, change.sequence) == (None, RUNNING, 1)
+            assert (change.previous, change.status) == (None, RUNNING)
             assert (looks(poller, "a"), anyio.current_time()) == before
 
     async def test_two_waits_cost_the_looks_of_one(self) -> None:

@@ -405,6 +405,18 @@ class TestOpenJobs:
             sums.append(notes.open)
         assert sums == [3, 2, 1, 0]
 
+    async def test_jobs_out_of_a_snapshot_count(self) -> None:
+        """Those that are open do; the changes told before are not told again."""
+        notes = Notes()
+        async with polling(stories={"a": [OK], "b": [RUNNING]}) as poller, poller.watch(["a", "b"]) as changes:
+            for _ in range(2):
+                await anext(changes)
+            snapshot = changes.snapshot()
+        async with polling(notes, stories={"b": [RUNNING, OK]}) as poller, poller.resume(snapshot) as changes:
+            assert notes.open == 1
+            assert [change.ref.job_id async for change in changes] == ["b"]
+        assert (notes.open, notes.ended.jobs_ended, notes.ended.started.kind) == (0, 1, "watch")
+
     async def test_many_are_told_at_once(self) -> None:
         """Handing in a thousand jobs is no thousand calls."""
         notes = Notes()

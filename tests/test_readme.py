@@ -18,7 +18,8 @@ import gespoll
 from gespoll import _environment
 from gespoll._http import MAX_REPLY_BYTES
 from gespoll._jobs import effective_status
-from gespoll._scheduler import OnFailure, Settings
+from gespoll._scheduler import Settings
+from gespoll._snapshot import OnFailure
 from gespoll.testing import FakeFile, FakeGES, FakeJob, virtual_time
 
 pytest_plugins = ["pytester"]

@@ -1,19 +1,23 @@
-"""The sans-I/O core. Its floors: settings, doubt, sweep, record; ledger, requests, line, singles; observation; core."""
+"""The sans-I/O core.
+
+Its floors: settings, doubt, sweep, record; sequence, ledger, requests, line, singles; memory, observation; core.
+"""
 
 from gespoll._scheduler._core import Outcome, Scheduler
-from gespoll._scheduler._ledger import Ledger, OnFailure, outcome_of
+from gespoll._scheduler._ledger import Ledger, outcome_of
+from gespoll._scheduler._memory import Clocks
 from gespoll._scheduler._record import Key
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._settings import Knobs, Settings, check_max_open, check_timeout
 from gespoll._scheduler._statistics import Explanation, Statistics
 
 __all__ = [
+    "Clocks",
     "Explanation",
     "Get",
     "Key",
     "Knobs",
     "Ledger",
-    "OnFailure",
     "Outcome",
     "Request",
     "Scheduler",

@@ -26,6 +26,7 @@ from gespoll._jobs import Job, JobRef, JobStatus, status_of_word
 from gespoll._pacing import Hit, Hold, Outage, RequestBudget, hit_of, is_answer
 from gespoll._scheduler._ledger import Expiry, Ledger
 from gespoll._scheduler._listing import Listing
+from gespoll._scheduler._memory import Clocks, profile_in, written
 from gespoll._scheduler._observation import Scope
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import MISSES_AT_LEAST, Absence, Key, Profile, Record, merged, profile_of
@@ -33,6 +34,7 @@ from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._settings import Settings
 from gespoll._scheduler._statistics import Explanation, Statistics, Tally
 from gespoll._scheduler._sweep import Sweep
+from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 
 _logger = logging.getLogger("gespoll")
@@ -87,10 +89,27 @@ class Scheduler:
         self._source.check(ref)
         return self._source.scope(ref), ref.job_id
 
+    def check(self, snapshot: Snapshot) -> None:
+        """Refuse a snapshot of jobs that the source cannot look at, or that would be other jobs here.
+
+        Raises:
+            ValueError: when it is of another source.
+        """
+        for entry in snapshot.jobs:
+            if entry.ended:
+                continue
+            there, here = snapshot.scope_of(entry), self.key(entry.ref)[0]
+            if there != here:
+                raise ValueError(
+                    f"this snapshot is of another source: its job {entry.ref} belongs to {there!r}, and here to "
+                    f"{here!r}; resume it with a poller of the same project and plane"
+                )
+
     def open(self, ledger: Ledger, now: float) -> None:
-        """Start the clock of a watch."""
+        """Start the clock of a watch, at its end if that is known already."""
         if ledger.timeout is not None:
-            self._set_deadline(now + ledger.timeout, ledger, None, ledger.timeout)
+            ledger.ends_at = now + ledger.timeout if ledger.ends_at is None else ledger.ends_at
+            self._set_deadline(ledger.ends_at, ledger, None, ledger.timeout)
 
     def join(self, ledger: Ledger, refs: Iterable[JobRef], now: float) -> None:
         """Hand jobs to a watch; a job that another watch follows is told as it stands."""
@@ -98,9 +117,13 @@ class Scheduler:
         joined = [record for key, ref in keyed if (record := self._join(ledger, key, ref, now)) is not None]
         if joined and ledger.job_timeout is not None:
             self._set_deadline(now + ledger.job_timeout, ledger, tuple(joined), ledger.job_timeout)
+        if joined and ledger.is_spent:
+            self._look_last(ledger, joined, ledger.timeout or 0.0, now)
 
-    def _join(self, ledger: Ledger, key: Key, ref: JobRef, now: float) -> Record[Ledger] | None:
-        """Hand one job to a watch; gives its record if the watch did not have it."""
+    def _join(
+        self, ledger: Ledger, key: Key, ref: JobRef, now: float, entry: Entry | None = None
+    ) -> Record[Ledger] | None:
+        """Hand one job to a watch, out of a snapshot or not; gives its record if the watch did not have it."""
         if ledger.has_ended(key):
             ledger.take_ended(key)
             return None
@@ -108,6 +131,8 @@ class Scheduler:
         record: Record[Ledger] | None = scope.records.get(key[1])
         if record is None:
             record = Record(ref, key[0], now)
+            if entry is not None and (profile := profile_in(entry)) is not None:
+                record.recall(entry.statuses, self._shared(profile))
             ledger.take(record, ref)
             scope.add(record, now)
             if scope.listing.refusal is not None:
@@ -120,6 +145,32 @@ class Scheduler:
         if record.job is not None:
             ledger.tell(record, None, record.job, now)
         return record
+
+    def written(self, ledger: Ledger, clocks: Clocks) -> Snapshot:
+        """Write down how a watch stands, as far as its consumer knows."""
+        deadlines = {
+            record.key: deadline.at
+            for deadline in (self._deadlines if ledger.job_timeout is not None else ())
+            if deadline.ledger is ledger
+            for record in deadline.records or ()
+        }
+        return written(ledger, deadlines, clocks)
+
+    def recall(self, ledger: Ledger, snapshot: Snapshot, entries: Iterable[Entry], clocks: Clocks) -> None:
+        """Hand jobs out of a snapshot to a watch, which then knows of them what its consumer knew."""
+        timed: dict[float, list[Record[Ledger]]] = {}
+        for entry in entries:
+            key = snapshot.scope_of(entry), entry.job_id
+            if entry.ended:
+                ledger.recall_end(key, entry.ref, entry.end())
+                continue
+            ledger.know(key, entry.statuses)
+            record = self._join(ledger, key, entry.ref, clocks.at, entry)
+            if record is not None and ledger.job_timeout is not None:
+                at = clocks.at + ledger.job_timeout if entry.deadline is None else clocks.time(entry.deadline)
+                timed.setdefault(at, []).append(record)
+        for at, records in timed.items():
+            self._set_deadline(at, ledger, tuple(records), ledger.job_timeout or 0.0)
 
     def discard(self, ledger: Ledger, key: Key, now: float) -> bool:
         """Let a watch forget a job; tell whether nobody waits for it now."""
@@ -589,12 +640,16 @@ class Scheduler:
         if deadline.records is None:
             ledger.cut_input(deadline.timeout)
         records = ledger.open_records() if deadline.records is None else deadline.records
-        expiry = ledger.expire(records, deadline.timeout, now)
+        self._look_last(ledger, records, deadline.timeout, now)
+
+    def _look_last(self, ledger: Ledger, records: Iterable[Record[Ledger]], timeout: float, now: float) -> None:
+        """Look once more at jobs whose time is over, before that ends them."""
+        expiry = ledger.expire(records, timeout, now)
         if expiry is None:
             return
         self._expiring[ledger] = None
         patience = min(self._settings.request_timeout, LAST_LOOK_AT_MOST)
-        self._set_deadline(now + patience, ledger, None, deadline.timeout, expiry)
+        self._set_deadline(now + patience, ledger, None, timeout, expiry)
         for name, scope in self._scopes.items():
             left = [record for record in expiry.records if record.scope == name]
             if left:

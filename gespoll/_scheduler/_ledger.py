@@ -1,23 +1,23 @@
 """One watch: the jobs it was handed, what it has been told, how it ends.
 
-Rule: every job ends in exactly one final change, and changes are numbered in the order in which
-they are told. The ledger is the only place that knows how a watch as a whole ends.
+Rule: every job ends in exactly one final change; what a consumer knows from before, out of a snapshot, is not
+told again. The ledger is the only place that knows how a watch as a whole ends.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 
 from gespoll._errors import JobError, JobsFailed, WaitTimeout, distinct_errors, error_of
 from gespoll._jobs import Job, JobRef, JobStatus, StateChange
 from gespoll._observer import WaitStarted
-from gespoll._scheduler._record import Key, Record
+from gespoll._scheduler._record import Key, Profile, Record, profile_of
+from gespoll._scheduler._sequence import sequence_of
+from gespoll._snapshot import End, OnFailure, leaves_open
 
-OnFailure = Literal["end", "first", "never"]
 _SPARE = 64
 
 
@@ -30,6 +30,30 @@ class Expiry:
     records: list[Record[Ledger]]
     left: int
     """How many of them have neither ended nor been looked at since."""
+
+
+@attrs.frozen(kw_only=True)
+class Standing:
+    """One job of a watch, as its consumer knows it."""
+
+    key: Key
+    ref: JobRef
+    """What the watch calls it."""
+    statuses: Sequence[JobStatus] = ()
+    """Told and taken, the present one last."""
+    profile: Profile | None = None
+    """What was kept of the last reading, while it has not ended."""
+    ended: bool = False
+    end: End = None
+    """How it ended, if the watch keeps that."""
+
+
+@attrs.frozen
+class _Ended:
+    """How a job ended, and what the watch called it."""
+
+    ref: JobRef
+    end: End
 
 
 @attrs.define(eq=False)
@@ -59,11 +83,20 @@ class Ledger:
     """Set when the time was over before the input was."""
     deadlines: int = 0
     """How many deadlines of it are still to pass."""
+    ends_at: float | None = None
+    """When the time of the whole watch is over."""
+    is_spent: bool = False
+    """Whether that has come: what is handed in all the same gets one look."""
+    _changed: deque[Key] = attrs.field(factory=deque)
+    """The jobs of `changes`."""
     _handed: list[Record[Ledger] | Key] = attrs.field(factory=list)
-    _ended: dict[Key, Job | Exception | None] = attrs.field(factory=dict)
+    _ended: dict[Key, _Ended | None] = attrs.field(factory=dict)
+    _left_open: dict[Key, tuple[JobRef, Record[Ledger]]] = attrs.field(factory=dict)
+    """Jobs that had their last change and may be going on at the server."""
+    _known: dict[Key, list[JobStatus]] = attrs.field(factory=dict)
+    """The jobs that came out of a snapshot, and the statuses that were told before or since."""
     _expiring: dict[Record[Ledger], Expiry] = attrs.field(factory=dict)
     _spent: list[Expiry] = attrs.field(factory=list)
-    _sequence: int = 0
     _failed: bool = False
 
     @property
@@ -89,7 +122,7 @@ class Ledger:
 
     def take_ended(self, key: Key) -> None:
         """Take in once more a job that has ended."""
-        if self.keeps_results:
+        if self.keeps_results and key not in self._known:
             self._handed.append(key)
 
     def take(self, record: Record[Ledger], ref: JobRef) -> bool:
@@ -98,7 +131,7 @@ class Ledger:
         if is_new:
             record.attach(self, ref)
             self.open_count += 1
-        if is_new or self.keeps_results:
+        if is_new or (self.keeps_results and record.key not in self._known):
             self._handed.append(record)
         return is_new
 
@@ -114,6 +147,7 @@ class Ledger:
 
     def drop(self, record: Record[Ledger]) -> None:
         """Forget an open job: it gets no further change and no result."""
+        self._known.pop(record.key, None)
         self._let_go(record)
 
     def _let_go(self, record: Record[Ledger]) -> None:
@@ -123,6 +157,39 @@ class Ledger:
         if not self.keeps_results and len(self._handed) > 2 * self.open_count + _SPARE:
             self._handed = list(self.open_records())
 
+    # Snapshots
+
+    def know(self, key: Key, statuses: Iterable[JobStatus]) -> None:
+        """Note what the consumer was given of a job before, out of a snapshot; it is not told again."""
+        self._known[key] = list(statuses)
+
+    def recall_end(self, key: Key, ref: JobRef, end: End) -> None:
+        """Take in a job out of a snapshot that ended before: nothing more is told of it."""
+        self._known[key] = []
+        self._ended[key] = _Ended(ref, end) if self.keeps_results else None
+        self._failed = self._failed or isinstance(end, Exception)
+        if self.keeps_results:
+            self._handed.append(key)
+
+    def standings(self) -> Iterator[Standing]:
+        """Go through the jobs as the consumer knows them: changes that wait to be taken are as if not told."""
+        untaken = dict(zip(reversed(self._changed), reversed(self.changes), strict=True))
+        records = {record.key: (ref, record) for record in self.open_records() if (ref := record.ref_for(self))}
+        records |= self._left_open
+        handed = (entry.key if isinstance(entry, Record) else entry for entry in self._handed)
+        for key in dict.fromkeys([*handed, *self._ended]):
+            if key not in records and key not in self._ended:
+                continue  # discarded
+            if key in untaken:
+                yield _standing_before(key, untaken[key])
+            elif key in records:
+                ref, record = records[key]
+                statuses = self._known.get(key) or record.statuses
+                yield Standing(key=key, ref=ref, statuses=statuses, profile=record.profile)
+            else:
+                ended = self._ended[key] or _Ended(JobRef(key[1]), None)
+                yield Standing(key=key, ref=ended.ref, ended=True, end=ended.end)
+
     # What is told
 
     def tell(self, record: Record[Ledger], previous: JobStatus | None, job: Job, now: float) -> None:
@@ -130,6 +197,12 @@ class Ledger:
         ref = record.ref_for(self)
         if ref is None or self.stopped_by is not None:
             return
+        known = self._known.get(record.key)
+        if known:
+            if job.status in known or job.status.rank < known[-1].rank:
+                return
+            previous = known[-1]
+            known.append(job.status)
         job = attrs.evolve(job, ref=ref) if job.ref is not ref else job
         self._append(record, ref, previous, job, error_of(job), is_final=job.status.is_terminal, now=now)
 
@@ -152,32 +225,39 @@ class Ledger:
         is_final: bool,
         now: float,
     ) -> None:
-        self._sequence += 1
-        self.changes.append(
-            StateChange(
-                ref=ref,
-                previous=previous,
-                status=None if job is None else job.status,
-                job=job,
-                error=error,
-                is_final=is_final,
-                observed_at=now,
-                sequence=self._sequence,
-            )
+        status = None if job is None else job.status
+        change = StateChange(
+            ref=ref,
+            previous=previous,
+            status=status,
+            job=job,
+            error=error,
+            is_final=is_final,
+            observed_at=now,
+            sequence=sequence_of(record.key, status, is_final=is_final, is_open=leaves_open(error)),
         )
+        self.changes.append(change)
+        self._changed.append(record.key)
         if is_final:
-            self._end(record, job, error)
+            self._end(record, ref, job, error)
         if self.told is not None:
-            self.told(self.changes[-1])
+            self.told(change)
         self.notify()
 
-    def _end(self, record: Record[Ledger], job: Job | None, error: Exception | None) -> None:
-        self._ended[record.key] = (error or job) if self.keeps_results else None
+    def _end(self, record: Record[Ledger], ref: JobRef, job: Job | None, error: Exception | None) -> None:
+        self._ended[record.key] = _Ended(ref, error or job) if self.keeps_results else None
+        if leaves_open(error):
+            self._left_open[record.key] = ref, record
         self._let_go(record)
         if error is not None:
             self._failed = True
             if self.on_failure == "first":
                 self.stopped_by = error
+
+    def take_change(self) -> StateChange:
+        """Give the next change to the consumer."""
+        self._changed.popleft()
+        return self.changes.popleft()
 
     # Deadlines
 
@@ -218,6 +298,7 @@ class Ledger:
 
     def cut_input(self, timeout: float) -> None:
         """Take no more input, because the time of the whole watch is over."""
+        self.is_spent = True
         if self.takes_input:
             self.takes_input = False
             self.cut = WaitTimeout(timeout, {})
@@ -239,7 +320,8 @@ class Ledger:
     def results(self) -> list[Job | Exception]:
         """Give the end of every ref, in the order of refs, duplicates at both places."""
         keys = [entry.key if isinstance(entry, Record) else entry for entry in self._handed]
-        return [result for key in keys if (result := self._ended.get(key)) is not None]
+        ended = [end for key in keys if (end := self._ended.get(key)) is not None]
+        return [each.end for each in ended if each.end is not None]
 
     def outcome(self) -> Exception | None:
         """Tell what the watch raises now that it is over, after its last change was taken."""
@@ -248,6 +330,19 @@ class Ledger:
         if self.on_failure != "end":
             return None
         return outcome_of(self.results()) if self._failed else self.cut
+
+
+def _standing_before(key: Key, change: StateChange) -> Standing:
+    """Tell how a job stood before a change."""
+    if change.previous is None:
+        return Standing(key=key, ref=change.ref)
+    before = (
+        None
+        if change.job is None
+        else attrs.evolve(change.job, status=change.previous, reported_status=change.previous.value)
+    )
+    profile = None if before is None else profile_of(before)
+    return Standing(key=key, ref=change.ref, statuses=[change.previous], profile=profile)
 
 
 def outcome_of(results: list[Job | Exception]) -> Exception | None:

@@ -9,6 +9,7 @@ jobs need stands in their `Care`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 import attrs
@@ -152,6 +153,20 @@ class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
     def job(self) -> Job | None:
         """The last reading that was told, as far as it was kept."""
         return None if self.profile is None else self.profile.job(self.ref)
+
+    @property
+    def statuses(self) -> list[JobStatus]:
+        """The statuses told, the present one last."""
+        if self.profile is None:
+            return []
+        told = [status for status in JobStatus if self.told & _BITS[status] and status is not self.profile.status]
+        return [*told, self.profile.status]
+
+    def recall(self, statuses: Iterable[JobStatus], profile: Profile) -> None:
+        """Take in what was told before, out of a snapshot."""
+        for status in statuses:
+            self.told |= _BITS[status]
+        self.profile = profile
 
     def cared(self) -> Care:
         """Give the care of it, from now on if it had none."""

@@ -1,0 +1,91 @@
+"""The books of a watch, written into a snapshot and read out of one.
+
+Rule: monotonic times become moments of the wall clock here and nowhere else, by what both clocks say at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import attrs
+import msgspec
+
+from gespoll._errors import JobError
+from gespoll._scheduler._ledger import Ledger, Standing
+from gespoll._scheduler._record import Key, Profile
+from gespoll._snapshot import Entry, Failure, Reading, Snapshot, new_snapshot
+
+
+@attrs.frozen
+class Clocks:
+    """One moment on both clocks."""
+
+    at: float
+    """Seconds on the monotonic clock."""
+    wall: datetime
+    """The same moment, aware."""
+
+    def moment(self, at: float | None) -> datetime | None:
+        """Tell the moment of a monotonic time."""
+        return None if at is None else self.wall + timedelta(seconds=at - self.at)
+
+    def time(self, moment: datetime) -> float:
+        """Tell the monotonic time of a moment."""
+        return self.at + (moment - self.wall).total_seconds()
+
+
+def written(ledger: Ledger, deadlines: Mapping[Key, float], clocks: Clocks) -> Snapshot:
+    """Write down how the jobs of a watch stand, as far as its consumer knows.
+
+    Args:
+        ledger: the watch.
+        deadlines: when the own time of each job is over that has one.
+        clocks: the present.
+    """
+    snapshot = new_snapshot(
+        clocks.wall,
+        on_failure="end" if ledger.keeps_results else ledger.on_failure,
+        keeps_ends=ledger.keeps_results,
+        timeout=ledger.timeout,
+        deadline=clocks.moment(ledger.ends_at),
+        job_timeout=ledger.job_timeout,
+    )
+    scopes: dict[str, int] = {}
+    for standing in ledger.standings():
+        entry = _entry(standing)
+        entry.scope = scopes.setdefault(standing.key[0], len(scopes))
+        entry.deadline = clocks.moment(deadlines.get(standing.key))
+        snapshot.jobs.append(entry)
+    snapshot.scopes.extend(scopes)
+    return snapshot
+
+
+def _entry(standing: Standing) -> Entry:
+    entry = Entry(job_id=standing.ref.job_id, graph=standing.ref.graph, ended=standing.ended)
+    if standing.profile is not None:
+        entry.statuses = list(standing.statuses)
+        entry.reading = _reading(standing.profile)
+    end = standing.end
+    if isinstance(end, Exception):
+        entry.failure = Failure.of(end)
+        end = end.job if isinstance(end, JobError) else None
+    if end is not None:
+        entry.reading = Reading.of(end)
+    return entry
+
+
+def _reading(profile: Profile) -> Reading:
+    status, word, *names = msgspec.structs.astuple(profile)
+    return Reading(status, word, *names)
+
+
+def profile_in(entry: Entry) -> Profile | None:
+    """Tell what is kept of the last reading of an open job; `None` when it was never seen."""
+    if not entry.statuses:
+        return None
+    status = entry.statuses[-1]
+    reading = entry.reading or Reading(status, status.value)
+    return Profile(
+        status, reading.reported_status, reading.job_type, reading.name, reading.related_graph, reading.is_import
+    )
