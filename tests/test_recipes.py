@@ -50,6 +50,15 @@ def test_a_stream_is_throttled_and_tells_partial_failures() -> None:
     assert requests < 400
 
 
+def test_a_killed_program_goes_on_from_its_snapshot() -> None:
+    """Killed for good in mid-wait and started again, it acts once on every end."""
+    assert run("survive_a_restart.py") == [
+        "killed in mid-wait: True",
+        "the second worker left with status 0",
+        "30 ends of 30 jobs were acted on",
+    ]
+
+
 def test_a_source_of_ones_own_gets_all_that_pollers_do() -> None:
     """Its words are understood, its errors delay or tell, and a job that is not there is not found."""
     *known, unknown, throttled = run("own_source.py")
