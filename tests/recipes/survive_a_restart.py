@@ -56,10 +56,11 @@ async def main(folder: str) -> None:
     """Play the service and the one who kills."""
     done = Path(folder, "done.txt")
     async with FakeGES() as ges, asyncio.timeout(30):
-        ges.add_jobs(
+        imports = [
             FakeJob(f"import-{number}", graph="movies", steps=[(0, "running"), (1 + number / 10, "success")])
             for number in range(NUMBER)
-        )
+        ]
+        ges.add_jobs(imports[: NUMBER // 2])  # the service does not know the others yet
         os.environ |= {"HUAWEICLOUD_SDK_REGION_GES_X_1": ges.endpoint, "HW_PROJECT_ID": ges.project_id}
         os.environ |= {"HW_AUTH_TOKEN": ges.token}
         worker = await asyncio.create_subprocess_exec(sys.executable, __file__, folder)
@@ -69,6 +70,7 @@ async def main(folder: str) -> None:
             await asyncio.sleep(0.02)
         worker.kill()
         await worker.wait()
+        ges.add_jobs(imports[NUMBER // 2 :])
         print("killed in mid-wait:", 0 < len(read(done).splitlines()) < NUMBER)
         worker = await asyncio.create_subprocess_exec(sys.executable, __file__, folder)
         print("the second worker left with status", await worker.wait())
