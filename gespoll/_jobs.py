@@ -197,8 +197,8 @@ class StateChange:
     observed_at: float
     """When it was seen: seconds on the event loop's monotonic clock."""
     sequence: int
-    """A number of this change alone, the same in every process that sees it: after `Poller.resume`, drop the
-    numbers you have. It grows with each change of a job, and tells no order among jobs; below 2 to the 53."""
+    """The number of this change, made of its job and of how far that has come, and the same in every process that
+    sees it: after `Poller.resume`, drop the numbers you have. It tells no order, and is less than 2 to the 53rd."""
 
     @property
     def lag(self) -> float | None:

@@ -145,7 +145,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     """A watch, as its consumer knows it."""
 
     format: Literal["gespoll snapshot"]
-    version: int
+    version: Annotated[int, msgspec.Meta(ge=1)]
     taken_at: Moment
     scopes: list[str]
     jobs: list[Entry]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gespoll import Job, JobNotFound, JobRef, JobStatus, ListingSource, ListWindow, StateChange
-from gespoll._scheduler import Get, Ledger, Outcome, Request, Scheduler, Settings, Window
+from gespoll._scheduler import Clocks, Get, Ledger, Outcome, Request, Scheduler, Settings, Window
+from gespoll._snapshot import Snapshot, read_snapshot, to_json
 from gespoll._source import JobSource, Wanted
 
 Story = Callable[[float], Outcome | None]
@@ -71,6 +73,21 @@ class Desk:
         self.scheduler.join(ledger, [JobRef(job_id, graph) for job_id in job_ids], self.now)
         ledger.close_input()
         return ledger
+
+    def resume(self, snapshot: Snapshot, job_ids: Iterable[str], graph: str | None = "g") -> Ledger:
+        """Go on from a snapshot, handing over jobs besides."""
+        ledger = Ledger(timeout=snapshot.timeout, job_timeout=snapshot.job_timeout)
+        self.scheduler.recall(ledger, snapshot, snapshot.jobs, self._clocks())
+        self.scheduler.join(ledger, [JobRef(job_id, graph) for job_id in job_ids], self.now)
+        ledger.close_input()
+        return ledger
+
+    def snapshot(self, ledger: Ledger) -> Snapshot:
+        """Take a snapshot, and read what came of it."""
+        return read_snapshot(to_json(self.scheduler.written(ledger, self._clocks())))
+
+    def _clocks(self) -> Clocks:
+        return Clocks(self.now, datetime(2026, 3, 29, tzinfo=UTC) + timedelta(seconds=self.now))
 
     def next(self) -> Request:
         """Let time pass until a request is due, which must happen, and give it."""

@@ -40,13 +40,15 @@ PROOF = "tests/test_authentication.py"
 CORE = "_scheduler/_core.py"
 LISTING = "_scheduler/_listing.py"
 LISTS = "tests/test_lists.py"
+LEDGER = "_scheduler/_ledger.py"
+SNAPSHOTS = "tests/test_snapshots.py"
 OBSERVERS = "tests/test_observers.py"
 OTEL = "tests/test_otel.py"
 MUTATIONS = [
     Mutation(
         "end jobs twice",
         "rule_1",
-        "_scheduler/_ledger.py",
+        LEDGER,
         "        self._let_go(record)\n        if error is not None:",
         "        if error is not None:",
     ),
@@ -327,6 +329,67 @@ MUTATIONS = [
         "            raise CredentialsRenewed  # all who were held up here would leave at once\n",
         "            pass\n",
         PROOF,
+    ),
+    Mutation(
+        "number changes by what they leave open alone",
+        "rule_15",
+        "_scheduler/_sequence.py",
+        "    step = last if is_final or status is None else _STEPS[status]\n",
+        "    step = last\n",
+    ),
+    Mutation(
+        "cover what was not taken",
+        "rule_15",
+        LEDGER,
+        "            if key in untaken:\n                yield _standing_before(key, untaken[key])\n            elif key in records:",
+        "            if key in records:",
+    ),
+    Mutation(
+        "take an end that was not taken as known",
+        "rule_15",
+        LEDGER,
+        "            if key in untaken:\n",
+        "            if key in untaken and key in records:\n",
+    ),
+    Mutation(
+        "tell again what is known",
+        "GoingOn",
+        LEDGER,
+        "            if job.status in known or job.status.rank < known[-1].rank:\n                return\n",
+        "",
+        SNAPSHOTS,
+    ),
+    Mutation(
+        "watch ended jobs again",
+        "GoingOn",
+        CORE,
+        "                ledger.recall_end(key, entry.ref, entry.end())\n                continue\n",
+        "                pass\n",
+        SNAPSHOTS,
+    ),
+    Mutation(
+        "forget deadlines over a restart",
+        "Deadlines",
+        "_loop.py",
+        "        if deadline is not None:\n",
+        "        if False:\n",
+        SNAPSHOTS,
+    ),
+    Mutation(
+        "keep raw records in snapshots",
+        "Ends",
+        "_snapshot.py",
+        "    as_of: Moment | None = None\n",
+        "    as_of: Moment | None = None\n    raw: dict[str, Any] = {}\n",
+        SNAPSHOTS,
+    ),
+    Mutation("take a long list in at once", "rule_10", LISTING, "_SLICE = 250", "_SLICE = 250_000"),
+    Mutation(
+        "decode a long reply at once",
+        "rule_10",
+        "_http.py",
+        "        skipped += part.skipped\n        await anyio.lowlevel.checkpoint()\n",
+        "        skipped += part.skipped\n",
     ),
     Mutation(
         "wait until a token is rejected",

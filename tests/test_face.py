@@ -768,6 +768,25 @@ class TestFailures:
             assert looks(poller, "a") == 1
         assert isinstance(result, Job if story == [OK] else WaitTimeout)
 
+    @pytest.mark.parametrize("count", [500, 1200])
+    async def test_timeout_0_looks_once_at_however_many(self, count: int) -> None:
+        """All are handed over before the time passes; what is left open is one error."""
+        names = [str(number) for number in range(count)]
+        source = ScriptedSource({name: [OK] if name == "7" else [RUNNING] for name in names})
+        async with Poller(source, max_per_second=1000.0, rng=random.Random(0)) as poller:
+            with pytest.raises(WaitTimeout) as caught:
+                await poller.wait_all(names, timeout=0)
+        assert len(caught.value.pending) == count - 1
+        assert count <= source.looks.total() <= count + 10  # those sent while the last were handed over
+
+    async def test_a_ref_that_comes_after_the_deadline_gets_its_look(self) -> None:
+        """What was being submitted when the time was over is left open with the others, not waited for."""
+        async with polling(a=[RUNNING], b=[RUNNING], delay=3.0) as poller:
+            with pytest.raises(WaitTimeout) as caught:
+                await poller.wait_all(submitting("a", "b", seconds=6.0), timeout=10)
+            assert anyio.current_time() < 20
+        assert [ref.job_id for ref in caught.value.pending] == ["a", "b"]
+
     async def test_timeout_names_pending_and_last_seen(self) -> None:
         """It is raised bare where nothing else went wrong."""
         async with polling(a=[RUNNING], b=[OK], c=[TransportError("reset")]) as poller:

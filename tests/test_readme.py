@@ -114,6 +114,7 @@ EXPECTED = {
     "until_all_have_ended": ["success\n", "was only partly loaded", "failed: no room", "still open after 3600 s"],
     "as_they_change": ["JobStatus.PENDING -> JobStatus.SUCCESS", "s after its end", "was only partly loaded"],
     "fed_by_hand": [],
+    "follow": ["movies/good JobStatus.SUCCESS\n"],
     "load": ["3 graphs loaded\n"],
     "load_or_tell": [
         "movies/partial None [('bucket/edges.csv', 'no such vertex', 'bucket/edges.log')]",
@@ -176,16 +177,20 @@ async def test_the_program_for_the_real_service_tells_every_end(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("block", "name"), FUNCTIONS, ids=[name for _, name in FUNCTIONS])
-async def test_a_function_does_what_is_said(block: Block, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_function_does_what_is_said(
+    block: Block, name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """Each function that takes a poller is called with one, and with jobs of every kind."""
     function: Callable[..., Awaitable[None]] = block.load()[name]
+    jobs = JOBS[:1] if name == "follow" else JOBS[:3] if name == "fed_by_hand" else JOBS
     async with FakeGES() as ges, aiohttp.ClientSession(headers={"X-Auth-Token": ges.token}) as session:
         ges.add_jobs(JOBS)
-        jobs = JOBS[:3] if name == "fed_by_hand" else JOBS
         known = {
             "refs": [gespoll.JobRef(job.job_id, job.graph) for job in jobs],
             "job": gespoll.JobRef("nobody waits for it", "movies"),
             "session": session,
+            "kept": tmp_path / "kept.json",
+            "has": set(),
             "imports": f"{ges.endpoint}/v2/{ges.project_id}/graphs/{{graph}}/import-graph",
             "graphs": ["movies", "people", "roads"],
         }

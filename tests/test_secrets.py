@@ -436,6 +436,7 @@ class TestEveryFailure:
             errors.append(await raised_by(poller.wait(REF)))
         assert type(errors[-1]) is AuthenticationError
         assert [leaks(error) for error in errors] == [[]] * 3
+        assert [error.snapshot is not None for error in errors if isinstance(error, GespollError)] == [True] * 3
 
     @KINDS
     async def test_rule_9_the_url_holds_none(self, make: Make) -> None:

@@ -27,8 +27,8 @@ class Expiry:
 
     since: float
     timeout: float
-    records: list[Record[Ledger]]
-    left: int
+    records: list[Record[Ledger]] = attrs.field(factory=list)
+    left: int = 0
     """How many of them have neither ended nor been looked at since."""
 
 
@@ -266,9 +266,16 @@ class Ledger:
         left = [each for each in records if each.ref_for(self) is not None and each not in self._expiring]
         if not left:
             return None
-        expiry = Expiry(since=now, timeout=timeout, records=left, left=len(left))
+        expiry = self._running_expiry(timeout) or Expiry(since=now, timeout=timeout)
+        expiry.records += left
+        expiry.left += len(left)
         self._expiring.update(dict.fromkeys(left, expiry))
         return expiry
+
+    def _running_expiry(self, timeout: float) -> Expiry | None:
+        """Give the deadline of the whole watch that last looks are being taken after: who comes late joins it."""
+        same = (expiry for expiry in self._expiring.values() if self.is_spent and expiry.timeout == timeout)
+        return next(same, None)
 
     def looked(self, record: Record[Ledger], sent_at: float) -> None:
         """Note that a job was looked at by a request sent at `sent_at`."""

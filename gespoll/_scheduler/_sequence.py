@@ -19,7 +19,7 @@ _JOB_BITS = 50  # with those of the step 53, which every reader of JSON takes in
 
 
 def sequence_of(key: Key, status: JobStatus | None, *, is_final: bool, is_open: bool) -> int:
-    """Number a change of a job; later changes of the same job have higher numbers.
+    """Number a change of a job.
 
     Args:
         key: the job.
