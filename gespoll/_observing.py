@@ -54,7 +54,7 @@ class Observing:
         self.tell()
 
     def counted(self, ledger: Ledger) -> None:
-        """Tell how the number of open jobs of a wait has changed."""
+        """Tell how the number of open jobs of a wait has changed; one that was left has none."""
         wait = self._waits.get(ledger)
         if wait is not None:
             self._count(wait, ledger.open_count)
@@ -62,9 +62,7 @@ class Observing:
 
     def left(self, ledger: Ledger, error: BaseException | None, now: float) -> None:
         """Tell that a wait was left."""
-        wait = self._waits.pop(ledger, None)
-        if wait is None:
-            return
+        wait = self._waits.pop(ledger)
         ledger.told = None
         event = WaitEnded(
             started=wait.started,

@@ -403,7 +403,9 @@ class TestOpenJobs:
                 changes.discard("b")
                 sums.append(notes.open)
             sums.append(notes.open)
-        assert sums == [3, 2, 1, 0]
+            changes.discard("c")
+            sums.append(notes.open)
+        assert sums == [3, 2, 1, 0, 0]
 
     async def test_jobs_out_of_a_snapshot_count(self) -> None:
         """Those that are open do; the changes told before are not told again."""
