@@ -19,8 +19,8 @@ from gespoll import Observer, RequestMade, StateChange, Throttled, WaitEnded, Wa
 
 try:
     from opentelemetry import metrics, trace
-except ImportError as error:
-    raise ImportError("gespoll.otel needs the extra `otel`: pip install 'gespoll[otel]'") from error
+except ImportError as _error:
+    raise ImportError("gespoll.otel needs the extra `otel`: pip install 'gespoll[otel]'") from _error
 
 __all__ = ["OpenTelemetryObserver"]
 
