@@ -102,8 +102,8 @@ class Watch:
             await self._recall()
             await self._start_input()
             self._loop.start_clock(self._ledger)
-        except BaseException:
-            await self._leave()
+        except BaseException as error:
+            await self._leave(error)
             raise
         return self
 
@@ -115,7 +115,7 @@ class Watch:
         /,
     ) -> None:
         before = self._input_error
-        await self._leave()
+        await self._leave(error)
         if error is None and self._input_error is not before and self._input_error is not None:
             raise self._input_error
 
@@ -283,16 +283,21 @@ class Watch:
         error.add_note(f"gespoll: raised by the iterable of refs; {count} {were} pending{named}")
         return error
 
-    async def _leave(self) -> None:
-        self._left = True
+    async def _leave(self, error: BaseException | None) -> None:
+        self._left, before = True, self._input_error
         self._ledger.takes_input = False
         self._notify()
         self._feeding.cancel()
         try:
             if self._feeder is not None:
                 await self._feeder.__aexit__(None, None, None)
+            if self._input_error is not before:
+                error = error or self._input_error
+        except BaseException as cut:
+            error = error or cut
+            raise
         finally:
-            await self._loop.leave(self._ledger)
+            await self._loop.leave(self._ledger, error)
 
 
 class _Stepwise(AsyncIterator[JobRef | str]):

@@ -42,6 +42,8 @@ LISTING = "_scheduler/_listing.py"
 LISTS = "tests/test_lists.py"
 LEDGER = "_scheduler/_ledger.py"
 SNAPSHOTS = "tests/test_snapshots.py"
+OBSERVERS = "tests/test_observers.py"
+OTEL = "tests/test_otel.py"
 MUTATIONS = [
     Mutation(
         "end jobs twice",
@@ -464,6 +466,57 @@ MUTATIONS = [
     ),
     Mutation(
         "leave in any task", "rule_14", "_poller.py", "if self._entered_by != anyio.get_current_task().id:", "if False:"
+    ),
+    Mutation(
+        "let observers raise",
+        "wait_goes_on",
+        "_observing.py",
+        "except (Exception, CancelledError)",
+        "except Warning",
+        OBSERVERS,
+    ),
+    Mutation(
+        "let observers cancel",
+        "wait_goes_on",
+        "_observing.py",
+        "except (Exception, CancelledError)",
+        "except Exception",
+        OBSERVERS,
+    ),
+    Mutation(
+        "tell observers in mid-change",
+        "ThatAsk",
+        "_observing.py",
+        "        self._untold.append((method, event))\n",
+        "        self._untold.append((method, event))\n        self.tell()\n",
+        OBSERVERS,
+    ),
+    Mutation(
+        "count jobs that were left as open",
+        "watch_that_is_left",
+        "_observing.py",
+        "self._count(wait, 0)",
+        "",
+        OBSERVERS,
+    ),
+    Mutation(
+        "hand observers' frames to crash reporters",
+        "warning_says",
+        "_observing.py",
+        "chain=False)).rstrip(),\n",
+        "chain=False)).rstrip(),\n                exc_info=error,\n",
+        OBSERVERS,
+    ),
+    Mutation(
+        "call a cancelled wait an error",
+        "cancelled",
+        "otel.py",
+        'if event.outcome == "failed":',
+        "if event.error:",
+        OTEL,
+    ),
+    Mutation(
+        "name many jobs on a span", "named", "_poller.py", 'kind="wait_all")', 'kind="wait_all", job=refs[0])', OTEL
     ),
 ]
 
