@@ -17,7 +17,7 @@ import anyio.abc
 import anyio.lowlevel
 
 from gespoll._cancellation import is_stray
-from gespoll._errors import GespollError, SourceError, counted
+from gespoll._errors import GespollError, JobNotFound, SourceError, counted
 from gespoll._jobs import JobRef, StateChange
 from gespoll._loop import Loop
 from gespoll._scheduler import Ledger
@@ -156,10 +156,10 @@ class Watch:
         return to_json(self._loop.written(self._ledger))
 
     def carried(self, error: Exception) -> Exception:
-        """Let an error that ends the watch carry a snapshot; one that ends others, too, is copied first."""
+        """Let an error that ends the watch carry a snapshot; one that others may get, too, is copied first."""
         if not isinstance(error, GespollError):
             return error
-        carrier = copy.copy(error) if isinstance(error, SourceError) else error
+        carrier = copy.copy(error) if isinstance(error, SourceError | JobNotFound) else error
         carrier.snapshot = self.snapshot()
         return carrier
 
