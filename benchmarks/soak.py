@@ -46,8 +46,8 @@ SETUP = (
     f"watch a day, the others in a wait each that is cut off and begun again; `interval={INTERVAL:g}, "
     f"max_per_second={PER_SECOND:g}`, pages of {MAX_PAGE}; one request in 13 goes wrong, and each day five minutes of "
     f"every one; an hour a day the list is five minutes old, one hour it is refused, at midnight the token is "
-    f"renewed. Over HTTP: {SECONDS:g} s of real time, FakeGES in a "
-    "process of its own, a poller opened and closed each round, one request in ten faulty. Run by itself"
+    f"renewed. Over HTTP: {SECONDS:g} s of real time, FakeGES in a process of its own, a poller opened and closed each "
+    "round, one request in ten faulty. One run each, whatever the seeds"
 )
 LOADED = (ImportFile(kind="edgeset", path="e.csv", status="success", total_lines=9, failed_lines=0),)
 PARTLY = (ImportFile(kind="edgeset", path="e.csv", status="partFailed", total_lines=9, failed_lines=1),)
