@@ -518,6 +518,46 @@ MUTATIONS = [
     Mutation(
         "name many jobs on a span", "named", "_poller.py", 'kind="wait_all")', 'kind="wait_all", job=refs[0])', OTEL
     ),
+    Mutation(
+        "hammer a service that is down",
+        "storm",
+        "_pacing.py",
+        "            self.until = max(self.until, now + self._streak.next())",
+        "            pass",
+        "tests/test_faults.py",
+    ),
+    Mutation(
+        "let the list put off the end of an outage",
+        "fails_for_too_long",
+        LISTING,
+        "filter(self.queries.may_be_asked, islice",
+        "filter(self.queries.is_free, islice",
+        "tests/test_liveness.py",
+    ),
+    Mutation(
+        "stumble over a date",
+        "spoilt_message",
+        "_wire/reply.py",
+        "    except (ValueError, OverflowError):",
+        "    except ValueError:",
+        "tests/test_fuzz.py",
+    ),
+    Mutation(
+        "quote headers as they are",
+        "spoilt_error_envelope",
+        "_wire/reply.py",
+        "return None if told is None else one_line(told)",
+        "return told",
+        "tests/test_fuzz.py",
+    ),
+    Mutation(
+        "leave the connections open",
+        "starts_again",
+        "_http.py",
+        "                await owned.close()",
+        "                pass",
+        "tests/test_faults.py",
+    ),
 ]
 
 

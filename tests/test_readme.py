@@ -321,6 +321,17 @@ def test_the_links_lead_somewhere() -> None:
     assert [link for link in files if not (README.parent / link).is_file()] == []
 
 
+def test_each_promise_names_tests_that_are_there() -> None:
+    """What stands in backticks before a file is part of the name of a test in it."""
+    rows = _table("promise")
+    named = [(name, file) for row in rows for name, file in re.findall(r"\[`(\w+)`\]\(([\w/]+\.py)\)", row[1])]
+    assert len(rows) >= 15
+    assert all("`](tests/" in row[1] for row in rows)
+    for name, file in named:
+        defined = re.findall(r"^ *(?:async )?def (test_\w+)", (README.parent / file).read_text(), flags=re.MULTILINE)
+        assert [test for test in defined if name in test], f"{file} has no test of {name}"
+
+
 def test_lines_are_not_too_long() -> None:
     """Text and programs keep to the line length of the code."""
     long = [line for line in TEXT.splitlines() if len(line) > 120 and not line.startswith("|")]
