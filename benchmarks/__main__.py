@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.figures import Row, table
 from benchmarks.progress import tell
 
-NAMES = ("detection", "waiter30", "overload", "grid", "cpu", "scale", "memory", "loop_delay", "vendor")
+NAMES = ("detection", "waiter30", "overload", "grid", "cpu", "scale", "memory", "loop_delay", "vendor", "soak")
 SEEDS = 10
 RESULTS = "results.md"
 FOLDER = Path(__file__).parent

@@ -25,6 +25,7 @@ from gespoll._errors import (
 )
 from gespoll._http import EngineSource, ManagementSource
 from gespoll._jobs import ImportFile, Job, JobRef, JobRequest, JobStatus, StateChange
+from gespoll._observer import Observer, RequestMade, WaitEnded, WaitStarted
 from gespoll._poller import Poller, connect
 from gespoll._scheduler import Explanation, Statistics
 from gespoll._source import JobSource, ListingSource, ListWindow
@@ -54,10 +55,12 @@ __all__ = [
     "ListWindow",
     "ListingSource",
     "ManagementSource",
+    "Observer",
     "PasswordCredentials",
     "PermissionDenied",
     "Poller",
     "ProtocolError",
+    "RequestMade",
     "RequestRejected",
     "ServiceUnavailable",
     "SourceError",
@@ -66,6 +69,8 @@ __all__ = [
     "Throttled",
     "Token",
     "TransportError",
+    "WaitEnded",
+    "WaitStarted",
     "WaitTimeout",
     "Watch",
     "connect",

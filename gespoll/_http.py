@@ -180,10 +180,20 @@ def _middlewares_of(session: Session) -> Sequence[aiohttp.ClientMiddlewareType]:
 
 
 def _reason(error: Exception) -> str:
+    """Say what happened on the way; never in aiohttp's words, which may quote headers."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
-    return str(cause) if isinstance(cause, _Dropped) else type(cause).__name__
+    if isinstance(cause, _Dropped):
+        return str(cause)
+    return next((words for kind, words in _REASONS.items() if isinstance(cause, kind)), type(cause).__name__)
+
+
+_REASONS: dict[type[Exception], str] = {
+    aiohttp.ServerDisconnectedError: "the server closed the connection before it had answered",
+    aiohttp.ClientPayloadError: "the reply was cut off or is damaged",
+    aiohttp.ClientResponseError: "the reply is no HTTP that can be read",
+}
 
 
 class _HttpSource(ListingSource):

@@ -21,6 +21,8 @@ import attrs
 from gespoll._cancellation import is_stray
 from gespoll._errors import JobNotFound, SourceError, TransportError
 from gespoll._jobs import Job, JobRef
+from gespoll._observer import Observer
+from gespoll._observing import Observing
 from gespoll._scheduler import (
     Clocks,
     Explanation,
@@ -69,10 +71,16 @@ class Loop:
     """Runs the scheduler against a source."""
 
     def __init__(
-        self, source: JobSource, settings: Settings, rng: random.Random, wall_clock: Callable[[], datetime]
+        self,
+        source: JobSource,
+        settings: Settings,
+        rng: random.Random,
+        wall_clock: Callable[[], datetime],
+        observers: tuple[Observer, ...] = (),
     ) -> None:
         self._wall_clock = wall_clock
         self._source = source
+        self._observing = Observing(observers) if observers else None
         self._listing = source if isinstance(source, ListingSource) else None
         self._settings = settings
         self._scheduler = Scheduler(source, settings, rng)
@@ -107,6 +115,7 @@ class Loop:
             ledger.stop(self._scheduler.fatal or error)
         for scope in self._scopes:
             scope.cancel()
+        self._tell()
 
     def ensure_open(self) -> None:
         """Refuse work that nobody would do.
@@ -130,6 +139,8 @@ class Loop:
             ledger.ends_at = self._clocks().time(deadline)
         elif ledger.timeout is not None:
             ledger.ends_at = anyio.current_time() + ledger.timeout
+        if self._observing is not None:
+            self._observing.opened(ledger, anyio.current_time())
 
     def start_clock(self, ledger: Ledger) -> None:
         """Let the time of a watch pass, which has its first jobs: no deadline comes between two of them."""
@@ -139,6 +150,8 @@ class Loop:
     def join(self, ledger: Ledger, refs: Iterable[JobRef]) -> None:
         """Hand jobs to a watch."""
         self._scheduler.join(ledger, refs, anyio.current_time())
+        if self._observing is not None:
+            self._observing.counted(ledger)
         self._due_changed.set()
         if ledger.job_timeout is not None:
             self._deadline_changed.set()
@@ -154,6 +167,8 @@ class Loop:
     def recall(self, ledger: Ledger, snapshot: Snapshot, entries: Iterable[Entry]) -> None:
         """Hand jobs out of a snapshot to a watch."""
         self._scheduler.recall(ledger, snapshot, entries, self._clocks())
+        if self._observing is not None:
+            self._observing.counted(ledger)
         self._due_changed.set()
         self._deadline_changed.set()
 
@@ -169,11 +184,15 @@ class Loop:
         if self._scheduler.discard(ledger, self._scheduler.key(ref), anyio.current_time()):
             self._withdraw_unwanted()
         ledger.notify()
+        if self._observing is not None:
+            self._observing.counted(ledger)
 
-    async def leave(self, ledger: Ledger) -> None:
-        """End a watch. Every request made for it alone has stopped when this returns."""
+    async def leave(self, ledger: Ledger, error: BaseException | None) -> None:
+        """End a watch that is left with an error, if any. When this returns, its own requests have stopped."""
         self._ledgers.discard(ledger)
         self._scheduler.leave(ledger)
+        if self._observing is not None:
+            self._observing.left(ledger, error, anyio.current_time())
         with anyio.CancelScope(shield=True):
             for request in self._withdraw_unwanted():
                 await request.has_stopped()
@@ -191,6 +210,14 @@ class Loop:
     def explain(self, ref: JobRef) -> Explanation | None:
         """Tell how a job is looked at; `None` when nobody waits for it."""
         return self._scheduler.explain(ref, anyio.current_time())
+
+    def _observe(self, request: Request, outcome: Outcome | None) -> None:
+        if self._observing is not None:
+            self._observing.request_over(request, outcome, anyio.current_time())
+
+    def _tell(self) -> None:
+        if self._observing is not None:
+            self._observing.tell()
 
     # Tasks
 
@@ -233,6 +260,7 @@ class Loop:
                 await self._deadline_changed.wait()
             self._scheduler.pass_deadlines(anyio.current_time())
             self._due_changed.set()
+            self._tell()
 
     async def _perform(self, request: Request) -> None:
         outcome: Outcome | None = None
@@ -241,6 +269,10 @@ class Loop:
         try:
             with sent.scope:
                 outcome = await self._ask(request)
+        except anyio.get_cancelled_exc_class():  # the poller closes
+            self._observe(request, None)
+            self._tell()
+            raise
         finally:
             del self._under_way[request]
             sent.stops()
@@ -250,6 +282,7 @@ class Loop:
 
     async def _record(self, request: Request, outcome: Outcome | None) -> None:
         now = anyio.current_time()
+        self._observe(request, outcome)
         if outcome is None:
             self._scheduler.abandon(request, now)
         else:
@@ -260,10 +293,12 @@ class Loop:
         if self._scheduler.fatal is not None:
             self.close(self._scheduler.fatal)
         self._due_changed.set()
+        self._tell()
 
     async def _take_in(self, request: Request, outcome: Outcome, now: float) -> None:
         """Let the scheduler take a reply in, and the event loop run between the slices of a long one."""
         for _ in self._scheduler.taking_in(request, outcome, now):
+            self._tell()
             await anyio.lowlevel.checkpoint()
 
     async def _ask(self, request: Request) -> Outcome:

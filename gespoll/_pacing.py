@@ -112,7 +112,8 @@ class RequestBudget:
 
     A throttled reply halves the rate, down to a tenth of the ceiling, at most once for all requests that
     were under way together; waiting after failures in a row comes on top of it. Each good reply gives a
-    fiftieth of the ceiling back. A limit the server names lowers the ceiling to 95 % of it.
+    fiftieth of the ceiling back. A limit the server names lowers the ceiling to 95 % of it. Nothing that the
+    server says makes the poller wait longer for its next request than Retry-After may.
     """
 
     ceiling: float
@@ -133,10 +134,10 @@ class RequestBudget:
     def throttled(self, error: Throttled, sent_at: float, now: float) -> None:
         """Slow down after a throttled reply to a request sent at `sent_at`."""
         if error.limit:
-            self.ceiling = min(self.ceiling, error.limit * _SHARE_OF_LIMIT)
+            self.ceiling = min(self.ceiling, max(error.limit * _SHARE_OF_LIMIT, 1.0 / RETRY_AFTER_AT_MOST))
         if sent_at >= self._last_cut:
             self._last_cut = now
-            self.rate = max(self.rate * _CUT, self.ceiling * _SLOWEST)
+            self.rate = max(self.rate * _CUT, self.ceiling * _SLOWEST, 1.0 / RETRY_AFTER_AT_MOST)
         self.rate = min(self.rate, self.ceiling)
         self.ready_at = max(self.ready_at, now + 1.0 / self.rate)
 

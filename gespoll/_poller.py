@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from gespoll._environment import Given, complete
 from gespoll._http import MAX_REPLY_BYTES, EngineSource, ManagementSource, Session
 from gespoll._jobs import Job, JobRef
 from gespoll._loop import Loop
+from gespoll._observer import Observer, WaitStarted, check_observers
 from gespoll._scheduler import (
     Explanation,
     Knobs,
@@ -46,13 +47,14 @@ class Poller:
         close_source: enter the source with the poller, and leave it with the poller.
         rng: where the jitter of delays comes from; a seeded one makes a run in virtual time repeatable.
         wall_clock: tells the present moment, aware, instead of this machine's clock; only snapshots hold it.
+        observers: are told what is done; each an `Observer`.
         knobs: `interval=5.0` (seconds: how soon a change is to be known), `max_per_second=10.0` (requests),
             `max_at_once=10` (requests under way), `request_timeout=30.0` (seconds), `not_found_grace=60.0`
             (seconds), `outage_timeout=900.0` (seconds without a good answer; 60 at most when there never
             was one; `None` waits on).
 
     Raises:
-        TypeError: when the source has no `get`, or a knob is no number.
+        TypeError: when the source has no `get`, an observer is none, or a knob is no number.
         ValueError: when a knob is out of range; the text says what it may be.
     """
 
@@ -63,6 +65,7 @@ class Poller:
         close_source: bool = False,
         rng: random.Random | None = None,
         wall_clock: Callable[[], datetime] | None = None,
+        observers: Iterable[Observer] = (),
         **knobs: Unpack[Knobs],
     ) -> None:
         self._wall_clock = wall_clock or present
@@ -72,6 +75,7 @@ class Poller:
             raise TypeError(f"a Poller needs a source, such as ManagementSource(...), not {source!r}")
         self._settings = Settings(**knobs)
         self._rng = rng or random.Random()
+        self._observers = check_observers(observers)
         self._owned: AbstractAsyncContextManager[object] | None = None
         if close_source:
             if not isinstance(source, AbstractAsyncContextManager):
@@ -93,7 +97,7 @@ class Poller:
         self._entered_by = anyio.get_current_task().id
         if self._owned is not None:
             await self._owned.__aenter__()
-        self._loop = Loop(self._source, self._settings, self._rng, self._wall_clock)
+        self._loop = Loop(self._source, self._settings, self._rng, self._wall_clock, self._observers)
         mark = keeps_budget.set(True)  # for the tasks that ask
         try:
             await self._loop.start()
@@ -153,7 +157,9 @@ class Poller:
             ValueError: when an argument cannot work, or the source cannot look at such a job.
         """
         ref = as_ref(job, graph)
-        async with self._watch([ref], "first", timeout=timeout) as watch:
+        wait = WaitStarted(kind="wait", job=ref)
+        ledger = Ledger(on_failure="first", keeps_results=False, timeout=timeout, wait=wait)
+        async with self._open(ledger, [ref], None, None) as watch:
             ended = [change.job async for change in watch if change.is_final]
         if not ended or ended[0] is None:
             raise AssertionError(f"the watch on {ref} ended without its job")
@@ -192,7 +198,8 @@ class Poller:
             ValueError: when an argument cannot work, or the source cannot look at such a job.
         """
         check_refs(refs)
-        ledger = Ledger(on_failure="never", timeout=timeout, job_timeout=job_timeout)
+        wait = WaitStarted(kind="wait_all")
+        ledger = Ledger(on_failure="never", timeout=timeout, job_timeout=job_timeout, wait=wait)
         async with self._open(ledger, refs, graph, max_open) as watch:
             async for _ in watch:
                 pass
@@ -359,6 +366,7 @@ def connect(
     max_reply_bytes: int = MAX_REPLY_BYTES,
     rng: random.Random | None = None,
     wall_clock: Callable[[], datetime] | None = None,
+    observers: Iterable[Observer] = (),
     **knobs: Unpack[Knobs],
 ) -> Poller:
     """Make a poller of a project's management plane, or of the engines of some graphs, and its source, closed together.
@@ -380,6 +388,7 @@ def connect(
         max_reply_bytes: the largest reply that is read, in bytes.
         rng: as for `Poller`.
         wall_clock: as for `Poller`.
+        observers: as for `Poller`.
         knobs: as for `Poller`.
 
     Raises:
@@ -418,7 +427,7 @@ def connect(
             allow_http=allow_http,
             max_reply_bytes=max_reply_bytes,
         )
-    return Poller(source, close_source=True, rng=rng, wall_clock=wall_clock, **knobs)
+    return Poller(source, close_source=True, rng=rng, wall_clock=wall_clock, observers=observers, **knobs)
 
 
 def _read_file(path: str) -> str | None:

@@ -43,6 +43,8 @@ LISTS = "tests/test_lists.py"
 WAIT = "tests/test_cli_wait.py"
 LEDGER = "_scheduler/_ledger.py"
 SNAPSHOTS = "tests/test_snapshots.py"
+OBSERVERS = "tests/test_observers.py"
+OTEL = "tests/test_otel.py"
 MUTATIONS = [
     Mutation(
         "end jobs twice",
@@ -510,6 +512,97 @@ MUTATIONS = [
         "    if change.status is not None:\n        return ExitStatus.SUCCEEDED\n",
         "",
         "tests/test_cli_look.py",
+    ),
+    Mutation(
+        "let observers raise",
+        "wait_goes_on",
+        "_observing.py",
+        "except (Exception, CancelledError)",
+        "except Warning",
+        OBSERVERS,
+    ),
+    Mutation(
+        "let observers cancel",
+        "wait_goes_on",
+        "_observing.py",
+        "except (Exception, CancelledError)",
+        "except Exception",
+        OBSERVERS,
+    ),
+    Mutation(
+        "tell observers in mid-change",
+        "ThatAsk",
+        "_observing.py",
+        "        self._untold.append((method, event))\n",
+        "        self._untold.append((method, event))\n        self.tell()\n",
+        OBSERVERS,
+    ),
+    Mutation(
+        "count jobs that were left as open",
+        "watch_that_is_left",
+        "_observing.py",
+        "self._count(wait, 0)",
+        "",
+        OBSERVERS,
+    ),
+    Mutation(
+        "hand observers' frames to crash reporters",
+        "warning_says",
+        "_observing.py",
+        "chain=False)).rstrip(),\n",
+        "chain=False)).rstrip(),\n                exc_info=error,\n",
+        OBSERVERS,
+    ),
+    Mutation(
+        "call a cancelled wait an error",
+        "cancelled",
+        "otel.py",
+        'if event.outcome == "failed":',
+        "if event.error:",
+        OTEL,
+    ),
+    Mutation(
+        "name many jobs on a span", "named", "_poller.py", 'kind="wait_all")', 'kind="wait_all", job=refs[0])', OTEL
+    ),
+    Mutation(
+        "hammer a service that is down",
+        "storm",
+        "_pacing.py",
+        "            self.until = max(self.until, now + self._streak.next())",
+        "            pass",
+        "tests/test_faults.py",
+    ),
+    Mutation(
+        "let the list put off the end of an outage",
+        "fails_for_too_long",
+        LISTING,
+        "filter(self.queries.may_be_asked, islice",
+        "filter(self.queries.is_free, islice",
+        "tests/test_liveness.py",
+    ),
+    Mutation(
+        "stumble over a date",
+        "spoilt_message",
+        "_wire/reply.py",
+        "    except (ValueError, OverflowError):",
+        "    except ValueError:",
+        "tests/test_fuzz.py",
+    ),
+    Mutation(
+        "quote headers as they are",
+        "spoilt_error_envelope",
+        "_wire/reply.py",
+        "return None if told is None else one_line(told)",
+        "return told",
+        "tests/test_fuzz.py",
+    ),
+    Mutation(
+        "leave the connections open",
+        "starts_again",
+        "_http.py",
+        "                await owned.close()",
+        "                pass",
+        "tests/test_faults.py",
     ),
 ]
 

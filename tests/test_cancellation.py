@@ -11,11 +11,51 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from gespoll import JobRef, JobStatus, PasswordCredentials, Poller, Token, connect
+from gespoll import (
+    JobRef,
+    JobStatus,
+    Observer,
+    PasswordCredentials,
+    Poller,
+    RequestMade,
+    Token,
+    WaitEnded,
+    WaitStarted,
+    connect,
+)
 from gespoll.testing import FakeFile, FakeGES, ScriptedSource, VirtualTimeLoop
 
 Program = Callable[[], Awaitable[None]]
 FILES = [FakeFile("edgeset", "e.csv")]
+
+
+class Books(Observer):
+    """Counts what was begun and is not over."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.open_jobs = 0
+        self.waits: set[WaitStarted] = set()
+
+    def request_made(self, event: RequestMade, /) -> None:
+        """Count it."""
+        self.requests += 1
+
+    def open_jobs_changed(self, by: int, /) -> None:
+        """Add it up."""
+        self.open_jobs += by
+
+    def wait_started(self, event: WaitStarted, /) -> None:
+        """Take it in."""
+        self.waits.add(event)
+
+    def wait_ended(self, event: WaitEnded, /) -> None:
+        """Strike it out."""
+        self.waits.remove(event.started)
+
+    def assert_closed(self) -> None:
+        """All that was begun is over."""
+        assert (self.open_jobs, self.waits) == (0, set())
 
 
 class SteppingLoop(VirtualTimeLoop):
@@ -59,6 +99,7 @@ async def scripted(loop: SteppingLoop, cut: Callable[[SteppingLoop, Program], Aw
     """Cut three nested blocks, a feeder among them, on a source without sockets."""
     source = ScriptedSource({name: [JobStatus.RUNNING, JobStatus.SUCCESS] for name in "abcd"}, delay=0.5)
     closed: list[str] = []
+    books = Books()
 
     async def submitted() -> AsyncIterator[JobRef]:
         try:
@@ -70,7 +111,7 @@ async def scripted(loop: SteppingLoop, cut: Callable[[SteppingLoop, Program], Aw
             closed.append("submitter")
 
     async def program() -> None:
-        async with Poller(source, max_at_once=2) as poller, poller.watch(["a", "d"]) as few:
+        async with Poller(source, max_at_once=2, observers=[books]) as poller, poller.watch(["a", "d"]) as few:
             async with poller.watch(submitted(), max_open=2, timeout=100) as many:
                 async for _ in many:
                     pass
@@ -83,19 +124,23 @@ async def scripted(loop: SteppingLoop, cut: Callable[[SteppingLoop, Program], Aw
     assert source.at_once == 0
     looks = source.looks.total()
     await anyio.sleep(100)
-    assert source.looks.total() == looks
+    assert source.looks.total() == looks == books.requests
+    books.assert_closed()
     assert len(closed) <= 1
     return was_cut
 
 
 async def over_http(loop: SteppingLoop, cut: Callable[[SteppingLoop, Program], Awaitable[bool]]) -> bool:
     """Cut single waits and a watch of many, with list windows and single queries, on real sockets."""
+    books = Books()
     async with FakeGES() as ges:
         for number in range(5):
             ges.add_job(f"job{number}", graph="g", steps=[(0, "running"), (number, "success")], files=FILES)
 
         async def program() -> None:
-            async with connect(ges.endpoint, ges.project_id, credentials=Token(ges.token), interval=1.0) as poller:
+            async with connect(
+                ges.endpoint, ges.project_id, credentials=Token(ges.token), interval=1.0, observers=[books]
+            ) as poller:
                 await anyio.lowlevel.checkpoint()
                 await poller.wait(JobRef("job0", "g"))
                 await poller.wait_all((f"job{number}" for number in range(5)), graph="g")
@@ -105,6 +150,7 @@ async def over_http(loop: SteppingLoop, cut: Callable[[SteppingLoop, Program], A
         asked = len(ges.requests)
         await anyio.sleep(100)
         assert len(ges.requests) == asked
+    books.assert_closed()
     return was_cut
 
 

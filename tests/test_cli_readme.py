@@ -17,7 +17,7 @@ from gespoll.cli._exit import TABLE
 from tests.shell import bare_environment, records
 from tests.test_cli_look import JOB_KEYS
 from tests.test_cli_wait import CHANGE_KEYS, SUMMARY_KEYS
-from tests.test_readme import BLOCKS, quoted, table
+from tests.test_readme import BLOCKS, _quoted, _table
 
 
 @pytest.mark.skipif(shutil.which("curl") is None or sys.platform == "win32", reason="a shell and curl are needed")
@@ -40,18 +40,18 @@ def test_the_blocks_for_a_shell_run(tmp_path: Path) -> None:
 
 def test_the_exit_statuses_are_those_of_the_command() -> None:
     """In the order of their precedence, with the meanings that `--help` tells."""
-    assert table("exit status") == [[str(row.status.value), row.meaning] for row in TABLE]
+    assert _table("exit status") == [[str(row.status.value), row.meaning] for row in TABLE]
 
 
 @pytest.mark.parametrize(("event", "keys"), [("change", CHANGE_KEYS), ("job", JOB_KEYS), ("summary", SUMMARY_KEYS)])
 def test_the_keys_are_those_of_the_command(event: str, keys: list[str]) -> None:
     """Every key of every kind of record stands in the table once."""
-    told = [key for events, cell, _ in table("`event`") if event in quoted(events) for key in quoted(cell)]
+    told = [key for events, cell, _ in _table("`event`") if event in _quoted(events) for key in _quoted(cell)]
     assert sorted(told) == sorted(set(keys) - {"event"})
 
 
 def test_the_schema_names_the_states() -> None:
     """Every word that `status` may be."""
-    [row] = [row for row in table("`event`") if "`status`" in row[1]]
+    [row] = [row for row in _table("`event`") if "`status`" in row[1]]
     states = {"pending", "running", "success", "partially_failed", "failed", "cancelled", "unknown"}
     assert states <= set(re.findall(r"`(\w+)`", row[2]))

@@ -19,8 +19,8 @@ from gespoll import (
     TransportError,
     WaitTimeout,
 )
-from gespoll._scheduler import Get, Ledger, Outcome, Request, Window
-from tests.desk import Desk, Story, ends_at, finals, job, statuses
+from gespoll._scheduler import Get, Ledger, Outcome, Request, Scheduler, Settings, Window
+from tests.desk import Desk, Listing, Story, ends_at, finals, job, statuses
 
 NEVER = 1e9
 
@@ -200,6 +200,22 @@ def begins_at(request: Request) -> int:
 def newest_last(told: ListWindow) -> dict[str, Any]:
     """Say that there are 5,000 entries, of which the newest stand last."""
     return {"total": 5000, "newest_at": "end" if told.ids else None}
+
+
+class TestOutages:
+    """The list alone may be away, so a query decides."""
+
+    def test_a_list_that_fails_for_too_long_is_followed_by_a_query(self) -> None:
+        """Also when every job's own query has failed and is to be repeated later: no end is put off by the list."""
+        for seed in range(30):
+            desk = desk_of(**{str(number): ends_at(str(number), NEVER) for number in range(3)})
+            desk.scheduler = Scheduler(Listing(), Settings(), random.Random(seed))
+            desk.tell = lambda _: TransportError("closed")  # type: ignore[method-assign,assignment]
+            ledger = desk.watch(map(str, range(3)))
+            desk.run(until=600)
+            late = [type(request) for request in desk.asked if request.sent_at >= 60]
+            assert late in ([Get], [Window, Get])
+            assert len(finals(ledger)) == 3
 
 
 class TestDeadlines:

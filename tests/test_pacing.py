@@ -203,6 +203,14 @@ class TestRequestBudget:
         budget.throttled(Throttled("x", limit=2), sent_at=0.5, now=1.0)
         assert (budget.ceiling, budget.rate) == pytest.approx((1.9, 1.9))
 
+    def test_a_named_limit_is_believed_down_to_one_request_in_15_minutes(self) -> None:
+        """As a Retry-After is: a limit of one a day would hold up everything for longer than any wait."""
+        budget = RequestBudget(10)
+        for now in range(20):
+            budget.throttled(Throttled("x", limit=1 / 86_400), sent_at=now, now=now)
+        assert (budget.ceiling, budget.rate) == (1 / 900, 1 / 900)
+        assert budget.ready_at <= 19 + 900
+
     def test_a_named_limit_never_raises_the_ceiling(self) -> None:
         """The caller's own limit holds."""
         budget = RequestBudget(10)

@@ -87,19 +87,19 @@ OUTPUTS = {
 TREE = next(block.code for block in BLOCKS if block.code.startswith("GespollError\n"))
 
 
-def table(heading: str) -> list[list[str]]:
+def _table(heading: str) -> list[list[str]]:
     """Give the cells of the table that has this first heading, without its two first rows."""
     rows = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[- |]+\n((?:\|.*\n)+)", TEXT, flags=re.MULTILINE)
     assert rows is not None
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[1].splitlines()]
 
 
-def quoted(cell: str) -> list[str]:
+def _quoted(cell: str) -> list[str]:
     """Give what stands in a cell as code."""
     return re.findall(r"`([^`]*)`", cell)
 
 
-VARIABLES = [name for row in table("sought") for name in quoted(row[1]) if name.isupper()]
+VARIABLES = [name for row in _table("sought") for name in _quoted(row[1]) if name.isupper()]
 
 
 def _functions(block: Block) -> list[str]:
@@ -252,7 +252,7 @@ def test_the_two_commands_are_single_lines() -> None:
 
 def test_the_knobs_are_those_of_the_library() -> None:
     """Names and defaults of the table are those of the settings and of the calls."""
-    told = {quoted(name)[0]: quoted(default)[0] for name, default, _, _ in table("knob")}
+    told = {_quoted(name)[0]: _quoted(default)[0] for name, default, _, _ in _table("knob")}
     poller = {field.name: repr(field.default) for field in attrs.fields(Settings)}
     calls = inspect.signature(gespoll.Poller.watch).parameters
     call = {name: repr(calls[name].default) for name in ("timeout", "job_timeout", "max_open")}
@@ -270,17 +270,17 @@ def test_the_variables_are_those_of_the_library() -> None:
 
 def test_every_knob_has_a_unit() -> None:
     """The third column says what is counted."""
-    assert {unit for _, _, unit, _ in table("knob")} <= {"seconds", "requests per second", "requests", "bytes", "jobs"}
+    assert {unit for _, _, unit, _ in _table("knob")} <= {"seconds", "requests per second", "requests", "bytes", "jobs"}
 
 
 def test_the_ways_to_fail_are_those_of_the_library() -> None:
     """The table of `on_failure` names each value once, the default first."""
-    values = [quoted(value)[0].strip('"') for value, _ in table("`on_failure`")]
+    values = [_quoted(value)[0].strip('"') for value, _ in _table("`on_failure`")]
     assert sorted(values) == sorted(get_args(OnFailure))
     assert values[0] == inspect.signature(gespoll.Poller.watch).parameters["on_failure"].default
 
 
-@pytest.mark.parametrize("row", table("the service says"), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", _table("the service says"), ids=lambda row: row[0])
 def test_the_states_are_those_of_the_library(row: list[str]) -> None:
     """Each word of the table means what its last column says, where no file says otherwise."""
     words, files, status = row
@@ -289,10 +289,10 @@ def test_the_states_are_those_of_the_library(row: list[str]) -> None:
         return
     kinds = {"": [], "all loaded, or none told": ["success"], "all `failed`": ["failed", "failed"]}
     partial = [["success", "partFailed"], ["success", "strange"], ["failed", "success"]]
-    for word in quoted(words) or ["strange"]:
+    for word in _quoted(words) or ["strange"]:
         for told in partial if files.startswith("any") else [kinds[files]]:
             entries = [gespoll.ImportFile(kind="edgeset", status=each) for each in told]
-            assert effective_status(word, entries).name == quoted(status)[0]
+            assert effective_status(word, entries).name == _quoted(status)[0]
 
 
 def _tree() -> dict[str, str]:
@@ -320,6 +320,17 @@ def test_the_links_lead_somewhere() -> None:
     assert links
     files = [link for link in links if not link.startswith("https://")]
     assert [link for link in files if not (README.parent / link).is_file()] == []
+
+
+def test_each_promise_names_tests_that_are_there() -> None:
+    """What stands in backticks before a file is part of the name of a test in it."""
+    rows = _table("promise")
+    named = [(name, file) for row in rows for name, file in re.findall(r"\[`(\w+)`\]\(([\w/]+\.py)\)", row[1])]
+    assert len(rows) >= 15
+    assert all("`](tests/" in row[1] for row in rows)
+    for name, file in named:
+        defined = re.findall(r"^ *(?:async )?def (test_\w+)", (README.parent / file).read_text(), flags=re.MULTILINE)
+        assert [test for test in defined if name in test], f"{file} has no test of {name}"
 
 
 def test_lines_are_not_too_long() -> None:

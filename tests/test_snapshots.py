@@ -392,6 +392,21 @@ class TestErrorsCarryOne:
         assert sorted(jobs) == [["a"], ["b"]]
         assert told(await resumed(errors[0].snapshot, a=[OK], b=[OK])) == [(jobs[0][0], RUNNING, OK)]
 
+    async def test_a_job_not_found_by_several_waits_carries_for_each_its_own(self) -> None:
+        """Two watches that share a look share no snapshot."""
+        errors: list[JobNotFound] = []
+
+        async def watch(poller: Poller, refs: list[str]) -> None:
+            with pytest.raises(JobNotFound) as caught:
+                async with poller.watch(refs, on_failure="first") as changes:
+                    await take(changes, 9)
+            errors.append(caught.value)
+
+        async with polling(b=[RUNNING]) as poller, anyio.create_task_group() as tasks:
+            tasks.start_soon(watch, poller, ["a"])
+            tasks.start_soon(watch, poller, ["a", "b"])
+        assert sorted(len(as_json(error.snapshot)["jobs"]) for error in errors) == [1, 2]
+
     async def test_an_outage_leaves_jobs_open(self) -> None:
         """They go on when the service does."""
         async with polling(a=[RUNNING, ServiceUnavailable("down")]) as poller:

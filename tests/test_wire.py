@@ -439,6 +439,12 @@ class TestRecord:
             v2(job_id="other")
         assert str(caught.value) == "looking at job g/j: the reply describes another job, other"
 
+    def test_what_another_job_is_called_stays_one_line(self) -> None:
+        """However long it is, and whatever stands in it."""
+        with pytest.raises(ProtocolError) as caught:
+            v2(job_id="a\n" + "b" * 999)
+        assert str(caught.value) == f"looking at job g/j: the reply describes another job, a {'b' * 198}"
+
     @pytest.mark.parametrize("told", ["j", None, "", 5])
     def test_job_id_may_be_untold(self, told: object) -> None:
         """The reply is about the job that was asked for."""
@@ -470,6 +476,21 @@ class TestRecord:
         """A reply without a readable Date tells none."""
         assert status_v2.read(reply({"status": "success"}, Date=DATE), REF).as_of == NOON
         assert status_v2.read(reply({"status": "success"}, Date="noon"), REF).as_of is None
+
+    @pytest.mark.parametrize(
+        ("date", "moment"),
+        [
+            ("Wed, 02 Jan 2030 14:00:00 +0200", NOON),
+            ("Wed, 02 Jan 2030 12:00:00", NOON),
+            ("Wed, 02 Jan 99999999999999999999 12:00:00 GMT", None),
+            ("Wed, 02 Jan 2030 12:00:00 +99999999999999999999", None),
+            ("Fri, 31 Dec 9999 23:59:59 -2359", None),
+        ],
+    )
+    def test_date_in_another_zone_or_out_of_bounds(self, date: str, moment: datetime | None) -> None:
+        """It is UTC, or not known."""
+        assert status_v2.read(reply({"status": "success"}, Date=date), REF).as_of == moment
+        assert reply({}, Retry_After=date, Date=DATE).retry_after == (None if moment is None else 0.0)
 
 
 class TestEngineStatus:
@@ -944,6 +965,14 @@ class TestFailure:
         text = error.detail.removeprefix("looking at job g/j: the request was rejected: ")
         assert text.isprintable()
         assert (text[:10], len(text)) == ("a   [31mbb", 200)
+
+    def test_code_and_request_id_are_shortened_and_printable(self) -> None:
+        """They stand in the text, too; a header may hold bytes that no log can take."""
+        error = fault({"error_code": "X.1\n" + "x" * 999}, 400, X_Request_Id="\udcff" + "r" * 999)
+        assert isinstance(error, SourceError)
+        assert error.code == "X.1 " + "x" * 196
+        assert error.request_id == " " + "r" * 199
+        assert str(error).isprintable()
 
     @pytest.mark.parametrize("status", [200, 400, 403, 404, 405])
     def test_html_where_a_reply_was_due(self, status: int) -> None:

@@ -13,6 +13,7 @@ import attrs
 
 from gespoll._errors import JobError, JobsFailed, WaitTimeout, distinct_errors, error_of
 from gespoll._jobs import Job, JobRef, JobStatus, StateChange
+from gespoll._observer import WaitStarted
 from gespoll._scheduler._record import Key, Profile, Record, profile_of
 from gespoll._scheduler._sequence import sequence_of
 from gespoll._snapshot import End, OnFailure, leaves_open
@@ -74,6 +75,10 @@ class Ledger:
     """What ends it before all jobs have: a first failure, or the submitter's own error."""
     notify: Callable[[], None] = attrs.field(default=lambda: None)
     """Called whenever a change was told or the watch may be over."""
+    wait: WaitStarted = attrs.field(factory=lambda: WaitStarted(kind="watch"))
+    """What is told of it to observers."""
+    told: Callable[[StateChange], None] | None = None
+    """Called with each change after it was taken in, where anybody observes."""
     cut: WaitTimeout | None = None
     """Set when the time was over before the input was."""
     deadlines: int = 0
@@ -235,6 +240,8 @@ class Ledger:
         self._changed.append(record.key)
         if is_final:
             self._end(record, ref, job, error)
+        if self.told is not None:
+            self.told(change)
         self.notify()
 
     def _end(self, record: Record[Ledger], ref: JobRef, job: Job | None, error: Exception | None) -> None:

@@ -470,7 +470,8 @@ class Listing:
         self._failures += 1
         self._retries = self._retries or RetryDelays(self.queries.rng)
         self._ready_at = now + self._retries.next()
-        probe = next(filter(self.queries.is_free, islice(self._records.values(), _PROBES)), None)
+        probes = filter(self.queries.may_be_asked, islice(self._records.values(), _PROBES))
+        probe = min(probes, key=lambda record: record.is_personal, default=None)
         if probe is not None:
             self.queries.first(probe)
 

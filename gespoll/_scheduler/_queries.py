@@ -70,9 +70,13 @@ class Queries:
         """Whether a job can be queried by itself."""
         return record.graph is not None or not self.has_list
 
+    def may_be_asked(self, record: Record[Any]) -> bool:
+        """Whether a job can be queried by itself, and no query of it is under way."""
+        return self.can_be_queried(record) and not record.state & ASKED
+
     def is_free(self, record: Record[Any]) -> bool:
         """Whether a job can be queried by itself, and has no query of its own planned or under way."""
-        return self.can_be_queried(record) and not record.state & ASKED and not record.is_personal
+        return self.may_be_asked(record) and not record.is_personal
 
     # When they are
 

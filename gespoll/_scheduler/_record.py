@@ -25,6 +25,8 @@ SOMEWHERE = -1
 QUEUED = 1
 ASKED = 2
 _BITS = {status: 1 << number for number, status in enumerate(JobStatus)}
+_TOLD = tuple(tuple(status for status in JobStatus if bits & _BITS[status]) for bits in range(1 << len(JobStatus)))
+"""The statuses of each combination of bits."""
 Watcher = TypeVar("Watcher")
 Key = tuple[str, str]
 """Scope and job id: what makes two refs the same job."""
@@ -159,8 +161,8 @@ class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
         """The statuses told, the present one last."""
         if self.profile is None:
             return []
-        told = [status for status in JobStatus if self.told & _BITS[status] and status is not self.profile.status]
-        return [*told, self.profile.status]
+        last = self.profile.status
+        return [*(status for status in _TOLD[self.told] if status is not last), last]
 
     def recall(self, statuses: Iterable[JobStatus], profile: Profile) -> None:
         """Take in what was told before, out of a snapshot."""

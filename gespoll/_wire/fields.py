@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+_LINE_AT_MOST = 200
 _decode_anything = msgspec.json.Decoder().decode
 
 
@@ -63,3 +64,8 @@ def time(value: Any) -> datetime | None:
 def first_text(record: Mapping[str, Any], *names: str) -> str | None:
     """Read the first of several fields that holds a text."""
     return next((found for name in names if (found := text(record.get(name))) is not None), None)
+
+
+def one_line(told: str) -> str:
+    """Make of what a server says a line that any log can take: printable, and no novel."""
+    return "".join(letter if letter.isprintable() else " " for letter in told[:_LINE_AT_MOST])

@@ -14,7 +14,7 @@ import attrs
 
 from gespoll._errors import ProtocolError
 from gespoll._jobs import FileKind, ImportFile, Job, JobRef, effective_status
-from gespoll._wire.fields import count, decode_object, first_text, text, time
+from gespoll._wire.fields import count, decode_object, first_text, one_line, text, time
 from gespoll._wire.reply import Reply, error_code, failure
 
 _IMPORT = "importgraph"
@@ -81,7 +81,8 @@ def read_single(reply: Reply, ref: JobRef, spelling: Spelling) -> Job:
         raise failure_or_blank(reply, action, ref)
     told = text(record.get(spelling.job_id))
     if told is not None and told != ref.job_id:
-        raise ProtocolError(f"{action}: the reply describes another job, {told}", request_id=reply.request_id)
+        text_ = f"{action}: the reply describes another job, {one_line(told)}"
+        raise ProtocolError(text_, request_id=reply.request_id)
     return read_job(record, ref, spelling, reply.as_of)
 
 

@@ -27,7 +27,7 @@ from gespoll._errors import (
     Throttled,
 )
 from gespoll._jobs import JobRef
-from gespoll._wire.fields import decode_object, first_text
+from gespoll._wire.fields import decode_object, first_text, one_line
 
 _NO_SUCH_JOB = frozenset({"GES.7007", "GES.8301"})
 _NO_SUCH_GRAPH = frozenset({"GES.7000", "GES.7054"})
@@ -68,7 +68,6 @@ _SAID_BY_STATUS_ALONE = frozenset({401, 407, 408, 429})
 _POLICY = re.compile(r"policy (\w+) over ratelimit")
 _LIMIT = re.compile(r"limit:(\d+),\s*time:(\d+)\s*(second|minute|hour|day)")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-_TEXT_AT_MOST = 200
 
 
 @attrs.frozen
@@ -87,7 +86,8 @@ class Reply:
     @property
     def request_id(self) -> str | None:
         """The server's id of the request."""
-        return self.headers.get("X-Request-Id")
+        told = self.headers.get("X-Request-Id")
+        return None if told is None else one_line(told)
 
     @property
     def retry_after(self) -> float | None:
@@ -111,9 +111,9 @@ def _http_date(value: str | None) -> datetime | None:
             return None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def error_code(record: Mapping[str, Any]) -> str | None:
@@ -121,16 +121,17 @@ def error_code(record: Mapping[str, Any]) -> str | None:
     nested = record.get("error")
     if isinstance(nested, Mapping):
         code = nested.get("code")
-        return f"IAM.{code}" if isinstance(code, int) else first_text(nested, "code")
-    code = first_text(record, "error_code", "errorCode", "errCode")
-    return code if code is None else re.sub(r"^APIGW\.", "APIG.", code)
+        code = f"IAM.{code}" if isinstance(code, int) else first_text(nested, "code")
+    else:
+        code = first_text(record, "error_code", "errorCode", "errCode")
+    return code if code is None else re.sub(r"^APIGW\.", "APIG.", one_line(code))
 
 
 def _error_text(record: Mapping[str, Any]) -> str:
     nested = record.get("error")
     found = first_text(nested if isinstance(nested, Mapping) else record, "message", "error_msg", "errorMessage")
     found = found or first_text(record, "externalMessage") or "it gave no text"
-    return "".join(letter if letter.isprintable() else " " for letter in found)[:_TEXT_AT_MOST]
+    return one_line(found)
 
 
 def failure(reply: Reply, action: str, ref: JobRef | None = None) -> GespollError:
