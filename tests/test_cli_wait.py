@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -349,6 +350,18 @@ def test_bytes_that_are_no_text_end_it(service: Beside) -> None:
     assert "line 1 of standard input is not UTF-8" in str(done.stderr)
 
 
+@NEEDS_TERMINAL
+def test_standard_input_that_cannot_be_read_ends_it(service: Beside, tmp_path: Path) -> None:
+    """Closed, or open for writing only: a sentence, and no traceback."""
+    closed = spawn(service, "sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "wait", "-")
+    assert (closed.returncode, closed.stdout) == (2, "")
+    assert closed.stderr == "gespoll: - reads jobs from standard input, which is closed\n"
+    file = str(tmp_path / "file")
+    written = spawn(service, "sh", "-c", 'exec "$@" 0>"$0"', file, *COMMAND, "wait", "-", "--output=quiet")
+    assert written.returncode == 2
+    assert written.stderr.startswith("gespoll: standard input cannot be read: Bad file descriptor\n")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a pipe holds what it likes")
 def test_a_pipe_waits_while_enough_jobs_are_open() -> None:
     """With --max-open the submitter can write little more than what is waited for."""
@@ -618,6 +631,27 @@ def test_a_change_that_nobody_was_told_is_not_kept(tmp_path: Path) -> None:
             assert process.wait(timeout=30) == 1
         done, _ = going_on(told, path, "movies/new")
     assert [record["event"] for record in records(done.stdout)] == ["change", "summary"]
+
+
+def test_a_job_that_might_not_be_looked_at_is_begun_anew(tmp_path: Path) -> None:
+    """Permissions may have been given since; what ended otherwise is not looked at again."""
+    path = tmp_path / "snapshot.json"
+    with beside(JOBS) as told:
+        going_on(told, path, "movies/good", "movies/bad")
+        kept = json.loads(path.read_text())
+        [good] = [job for job in kept["jobs"] if job["job_id"] == "good"]
+        refused = {"error": "PermissionDenied", "detail": "no permission", "status": 403}
+        kept["jobs"][kept["jobs"].index(good)] = {
+            "job_id": "good",
+            "graph": "movies",
+            "ended": True,
+            "failure": refused,
+        }
+        path.write_text(json.dumps(kept))
+        done, requests = going_on(told, path)
+    change, summary = records(done.stdout)
+    assert (done.returncode, requests) == (1, 1)
+    assert (change["job_id"], change["status"], summary["jobs"], summary["open"]) == ("good", "success", 2, 0)
 
 
 UNUSABLE = {

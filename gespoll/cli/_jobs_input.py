@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 
 import anyio
@@ -45,21 +45,26 @@ class Jobs:
     Args:
         names: the arguments; `-` stands for standard input.
         graph: the graph of those that name none.
+        before: jobs that go before them.
         may_be_none: whether others are known already.
 
     Raises:
-        UsageError: when there is none, or one cannot be a job.
+        UsageError: when there is none, one cannot be a job, or there is no standard input.
     """
 
-    def __init__(self, names: Sequence[str], graph: str | None, *, may_be_none: bool = False) -> None:
+    def __init__(
+        self, names: Sequence[str], graph: str | None, *, before: Iterable[JobRef] = (), may_be_none: bool = False
+    ) -> None:
         if not names and not may_be_none:
             raise UsageError("which jobs? Give their ids, or - to read them from standard input, one a line")
         for name in names:
             if name.startswith(STDIN) and name != STDIN:
                 raise UsageError(f"unknown option {name}; a job of that id is given as graph/job or on standard input")
         self.typed = tuple(names)
-        self.named = [ref_of(name, graph) for name in names if name != STDIN]
+        self.named = [*before, *(ref_of(name, graph) for name in names if name != STDIN)]
         self.reads_stdin = STDIN in names
+        if self.reads_stdin and sys.stdin is None:
+            raise UsageError("- reads jobs from standard input, which is closed")
         self.is_unread = self.reads_stdin
         self._graph = graph
 
@@ -128,4 +133,7 @@ async def _read(descriptor: int) -> bytes:
     # Not in a thread: one that waits for a line cannot be woken, and would be waited for when the process ends.
     with suppress(PermissionError):  # a file, which never makes anybody wait
         await anyio.wait_readable(descriptor)
-    return os.read(descriptor, _PIECE)
+    try:
+        return os.read(descriptor, _PIECE)
+    except OSError as error:
+        raise UsageError(f"standard input cannot be read: {error.strerror}") from None

@@ -48,7 +48,7 @@ class KeptJob(msgspec.Struct):
     @property
     def error(self) -> type[Exception] | None:
         """What it ended in."""
-        return None if self.failure is None else getattr(gespoll, self.failure.error)
+        return None if self.failure is None else getattr(gespoll, self.failure.error, gespoll.GespollError)
 
     @property
     def end(self) -> ExitStatus | None:
@@ -56,6 +56,11 @@ class KeptJob(msgspec.Struct):
         if not self.ended:
             return None
         return ExitStatus.SUCCEEDED if self.error is None else status_of_kind(self.error)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether it is over because it might not be looked at, which may be different now."""
+        return self.end in {ExitStatus.DENIED, ExitStatus.UNREACHABLE}
 
 
 class _Jobs(msgspec.Struct):
@@ -77,14 +82,19 @@ class Kept:
         self._path = path.resolve()
         self._begun_at: float | None = None
         self._spent = 0.0
-        self.snapshot = self._read()
-        """What to go on from; `None` when there is no file."""
+        self._snapshot = self._read()
         try:
-            kept = msgspec.convert(self.snapshot or {}, _Jobs)
+            kept = msgspec.convert(self._snapshot or {}, _Jobs)
         except msgspec.ValidationError as error:
             raise self._unusable(error) from None
-        self.jobs = kept.jobs
+        self.jobs = [job for job in kept.jobs if not job.was_refused]
+        """The jobs to go on with; empty when there is no file."""
+        self.refused = [job.ref for job in kept.jobs if job.was_refused]
+        """The jobs to begin anew with."""
         self._scopes = kept.scopes
+        if self.refused and self._snapshot is not None:
+            told = zip(self._snapshot["jobs"], kept.jobs, strict=True)
+            self._snapshot["jobs"] = [entry for entry, job in told if not job.was_refused]
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -105,10 +115,10 @@ class Kept:
         Raises:
             UsageError: when the snapshot cannot be gone on from.
         """
-        if self.snapshot is None:
+        if self._snapshot is None:
             return poller.watch(refs, timeout=timeout, max_open=max_open)
         try:
-            watch = poller.resume(self.snapshot, refs, timeout=timeout, max_open=max_open)
+            watch = poller.resume(self._snapshot, refs, timeout=timeout, max_open=max_open)
             self._check_scopes(poller.source)
         except ValueError as error:
             raise self._unusable(error) from None

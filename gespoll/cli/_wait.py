@@ -41,9 +41,9 @@ async def wait(names: Iterable[str], service: Service, waiting: Waiting) -> int:
         UsageError: when it cannot begin as asked for.
     """
     kept = None if waiting.snapshot is None else Kept(waiting.snapshot)
-    before = [] if kept is None else kept.jobs
-    jobs = Jobs(list(names), waiting.graph, may_be_none=bool(before))
-    graphs = [*jobs.graphs, *(job.graph for job in before if job.graph is not None)]
+    before = [] if kept is None else [*kept.refused, *(job.ref for job in kept.jobs)]
+    jobs = Jobs(list(names), waiting.graph, before=() if kept is None else kept.refused, may_be_none=bool(before))
+    graphs = [*jobs.graphs, *(ref.graph for ref in before if ref.graph is not None)]
     poller = poller_of(service, graphs, interval=waiting.interval, max_per_second=waiting.rate)
     for ref in jobs.named:
         with told_as_usage():
