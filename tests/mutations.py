@@ -588,7 +588,14 @@ def notices(mutation: Mutation) -> bool:
         ]
         environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
         run = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=300,
+            check=False,
         )
         if run.returncode not in {0, 1}:
             raise SystemExit(f"{mutation.name}: the tests did not run\n{run.stdout}{run.stderr}")
