@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("cyclopts", reason="the command line needs the extra `cli`: pip install 'gespoll[cli]'")
 
-from gespoll.testing import FakeFile, FakeJob
+from gespoll.cli._look import look
+from gespoll.cli._options import Service
+from gespoll.testing import FakeFile, FakeGES, FakeJob
 from tests.shell import COMMAND, NEEDS_TERMINAL, Beside, beside, on_terminal, records, without_codes
 
 LOSSY = FakeFile("edgeset", "e.csv", status="partFailed", cause="row 7", total_lines=9, failed_lines=2)
@@ -58,6 +61,23 @@ def test_the_exit_status_is_that_of_the_states_seen(case: str, service: Beside) 
     done = service.run("status", *arguments)
     assert done.returncode == status, done
     assert bool(done.stderr) == (status == 2)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("faults", "status"), [(0, 4), (1000, 6)])
+async def test_a_job_without_its_graph_is_looked_for_in_the_list(
+    faults: int, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not there, or nothing could be asked: within half a minute, here of virtual time."""
+    token = tmp_path / "token"
+    async with FakeGES() as ges:
+        token.write_text(ges.token)
+        if faults:
+            ges.inject("unavailable", times=faults)
+        service = Service(endpoint=ges.endpoint, project=ges.project_id, token_file=token)
+        assert await look(["nope"], service, None, "json") == status
+    [record] = records(capsys.readouterr().out)
+    assert (record["status"], record["error"]) == (None, "one look did not show it")
 
 
 def test_one_look_is_a_table(service: Beside) -> None:

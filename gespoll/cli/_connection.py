@@ -20,6 +20,7 @@ _SPOKEN = {
     "project_id=": "--project",
     "endpoint=": "--endpoint",
     "region=": "--region",
+    "max_per_second=": "--rate ",
     "allow_http=True": "--allow-http",
     "project_id '": "--project '",
     "give graph=": "give its graph with --graph, or as graph/job",
