@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,6 +175,21 @@ def test_a_list_that_cannot_be_had_says_why(
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr.startswith(f"gespoll: {problem}")
     assert done.stderr.count("\n") == 1
+
+
+@NEEDS_TERMINAL
+def test_readers_may_leave_or_not_be_there(service: Beside) -> None:
+    """`| head -1` and closed streams end with the statuses that are documented, and without a traceback."""
+    listing = shlex.join([*COMMAND, "list", "--output=json"])
+    for line, status, output in (
+        (f"{listing} | head -1 | cut -c1-14", 0, '{"event":"job"\n'),
+        (f"{listing} >&-", 0, ""),
+        (f"{shlex.join([*COMMAND, 'list', '--limit=0'])} 2>&-", 2, ""),
+    ):
+        done = subprocess.run(
+            ("sh", "-c", line), capture_output=True, text=True, env=dict(service.environment), timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (status, output, "")
 
 
 @NEEDS_TERMINAL

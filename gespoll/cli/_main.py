@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 
 from gespoll.cli._exit import READER_GONE, ExitStatus, UsageError
 from gespoll.cli._output import complain
@@ -25,7 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with 2 at a usage error, with 0 after `--help` and `--version`.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with _open_streams():
+        return _run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(arguments: list[str]) -> int:
     try:
         return _commands()(arguments)
     except UsageError as error:
@@ -37,6 +43,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The interpreter flushes standard output once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return READER_GONE
+
+
+@contextmanager
+def _open_streams() -> Iterator[None]:
+    """Let what nobody can read go nowhere: a stream that was closed beforehand is none for Python."""
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        redirect_stdout(sys.stdout or nowhere),
+        redirect_stderr(sys.stderr or nowhere),
+    ):
+        yield
 
 
 def _commands() -> Callable[[Sequence[str]], int]:
