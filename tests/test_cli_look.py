@@ -66,11 +66,14 @@ def test_the_exit_status_is_that_of_the_states_seen(case: str, service: Beside) 
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("faults", "status"), [(0, 4), (1000, 6)])
+@pytest.mark.parametrize(
+    ("faults", "status", "text"),
+    [(0, 4, "one look did not show it"), (1000, 6, "listing the project's jobs: the service")],
+)
 async def test_a_job_without_its_graph_is_looked_for_in_the_list(
-    faults: int, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    faults: int, status: int, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is not there, or nothing could be asked: within half a minute, here of virtual time."""
+    """It is not there, or nothing could be asked: one look tells."""
     token = tmp_path / "token"
     async with FakeGES() as ges:
         token.write_text(ges.token)
@@ -79,7 +82,8 @@ async def test_a_job_without_its_graph_is_looked_for_in_the_list(
         service = Service(endpoint=ges.endpoint, project=ges.project_id, token_file=token)
         assert await look(["nope"], service, None, "json") == status
     [record] = records(capsys.readouterr().out)
-    assert (record["status"], record["error"]) == (None, "one look did not show it")
+    assert record["status"] is None
+    assert record["error"].startswith(text)
 
 
 def test_one_look_is_a_table(service: Beside) -> None:

@@ -779,6 +779,29 @@ class TestFailures:
         assert len(caught.value.pending) == count - 1
         assert count <= source.looks.total() <= count + 10  # those sent while the last were handed over
 
+    @pytest.mark.parametrize("others", [[], ["open"]])
+    async def test_timeout_0_confirms_what_the_one_look_shows(self, others: list[str]) -> None:
+        """An import that is told as a success without its files is queried once more, and told."""
+        async with FakeGES() as ges:
+            ges.add_job("whole", graph="g", steps=[(0, "success")], files=[])
+            ges.add_job("open", graph="g", steps=[(0, "running")])
+            async with connect(ges.endpoint, ges.project_id, credentials=Token(ges.token)) as poller:
+                ends = await poller.wait_all(["whole", *others], graph="g", timeout=0, return_exceptions=True)
+        assert [type(end) for end in ends] == [Job, WaitTimeout][: len(ends)]
+
+    @pytest.mark.parametrize("fails", [False, True])
+    async def test_timeout_0_without_a_graph_is_one_look_at_the_list(self, fails: bool) -> None:
+        """A list that lacks the job, or cannot be read, has been looked at."""
+        async with FakeGES() as ges:
+            ges.add_foreign(50)
+            if fails:
+                ges.inject("unavailable", times=10)
+            async with connect(ges.endpoint, ges.project_id, credentials=Token(ges.token)) as poller:
+                with pytest.raises(WaitTimeout) as caught:
+                    await poller.wait("absent", timeout=0)
+                assert anyio.current_time() < 2
+        assert ("the last look brought nothing" in str(caught.value)) is fails
+
     async def test_a_ref_that_comes_after_the_deadline_gets_its_look(self) -> None:
         """What was being submitted when the time was over is left open with the others, not waited for."""
         async with polling(a=[RUNNING], b=[RUNNING], delay=3.0) as poller:

@@ -19,6 +19,7 @@ import pytest
 
 from gespoll import (
     AuthenticationError,
+    EngineSource,
     GespollError,
     ImportFile,
     ImportPartiallyFailed,
@@ -309,6 +310,27 @@ class TestDeadlines:
         terms = {"timeout": None, "job_timeout": None}
         assert told(await resumed(snapshot, terms=terms, a=[RUNNING] * 20 + [OK])) == [("a", RUNNING, OK)]
 
+    async def test_a_number_of_ones_own_kind_is_kept_as_a_number(self) -> None:
+        """Of whatever class a timeout is."""
+
+        class Seconds(float):
+            pass
+
+        snapshot = await cut(1, ["a"], {"timeout": Seconds(9), "job_timeout": Seconds(8)}, a=[RUNNING])
+        assert (snapshot["timeout"], snapshot["job_timeout"]) == (9, 8)
+
+    async def test_ends_on_an_engine_whose_graphs_were_not_kept_go_on(self) -> None:
+        """A watch that keeps no ends keeps no graphs of them."""
+        async with FakeGES() as ges:
+            ges.add_job("a", graph="movies", engine=True, steps=[(0, "success")])
+            source = EngineSource({"movies": ges.endpoint}, ges.project_id, credentials=Token(ges.token))
+            async with Poller(source, close_source=True) as poller:
+                async with poller.watch(["a"], graph="movies", on_failure="never") as changes:
+                    await take(changes, 1)
+                    snapshot = as_json(changes.snapshot())
+                async with poller.resume(snapshot, ["a"], graph="movies") as changes:
+                    assert [change async for change in changes] == []
+
     async def test_new_jobs_get_the_job_timeout_of_the_snapshot(self) -> None:
         """From when they are handed over."""
         snapshot = await cut(1, ["a"], {"job_timeout": 100}, a=[OK])
@@ -490,11 +512,13 @@ class TestRefusals:
             with says(TypeError, "a snapshot is the dict that snapshot() gave, not str: decode its JSON first"):
                 poller.resume("{}")  # type: ignore[arg-type]
 
-    async def test_a_snapshot_of_another_project_is_refused(self) -> None:
-        """The same job id means another job there."""
+    @pytest.mark.parametrize("status", ["running", "success"])
+    async def test_a_snapshot_of_another_project_is_refused(self, status: str) -> None:
+        """The same job id means another job there, also where it has ended."""
         async with FakeGES() as ges:
-            ges.add_job("a", graph="movies", steps=[(0, "running"), (9, "success")])
+            ges.add_job("a", graph="movies", name="StartGraph", steps=[(0, status)])
             async with ges_poller(ges, ges.project_id) as poller, poller.watch(["a"], graph="movies") as changes:
+                await take(changes, 1)
                 snapshot = as_json(changes.snapshot())
             text = (
                 f"this snapshot is of another source: its job movies/a belongs to {ges.project_id!r}, and here to "

@@ -96,10 +96,10 @@ class Scheduler:
             ValueError: when it is of another source.
         """
         for entry in snapshot.jobs:
-            if entry.ended:
-                continue
-            there, here = snapshot.scope_of(entry), self.key(entry.ref)[0]
-            if there != here:
+            if not entry.ended:
+                self._source.check(entry.ref)
+            there, here = snapshot.scope_of(entry), self._source.scope(entry.ref)
+            if there != here and not (entry.ended and entry.graph is None and not here):  # whose graph is not kept
                 raise ValueError(
                     f"this snapshot is of another source: its job {entry.ref} belongs to {there!r}, and here to "
                     f"{here!r}; resume it with a poller of the same project and plane"
@@ -414,8 +414,10 @@ class Scheduler:
         return self._last_readings.get(record.key) or record.job
 
     def _looked(self, records: Iterable[Record[Ledger]], sent_at: float, now: float) -> None:
+        """Note which jobs have had their last look; one whose end is yet to be confirmed has not."""
+        looked = [record for record in records if record.candidate is None] if self._expiring else []
         for ledger in list(self._expiring):
-            for record in records:
+            for record in looked:
                 ledger.looked(record, sent_at)
         self._give_up_spent(list(self._expiring), now)
 
@@ -487,6 +489,7 @@ class Scheduler:
         if sweep.is_complete:
             for record in self._listed_only(scope, sweep):
                 self._lacked(scope, record, sweep, now)
+            self._looked(list(self._listed_only(scope, sweep)), sweep.started_at, now)
         else:
             for record in self._listed_only(scope, sweep):
                 scope.queries.locate(record, record.ref.graph)
@@ -541,6 +544,15 @@ class Scheduler:
             return
         scope.hold.failed(error, request.sent_at, now)
         scope.listing.failed(request, now)
+        if self._expiring:
+            self._list_not_seen(scope, request, error, now)
+
+    def _list_not_seen(self, scope: Scope, request: Window, error: SourceError, now: float) -> None:
+        """Let a failed window be the last look at the jobs that only the list can show."""
+        left = [record for job_id in sorted(scope.queries.listed_only) if (record := scope.records.get(job_id))]
+        for record in left:
+            record.cared().failure = error
+        self._looked(left, request.sent_at, now)
 
     def _end_listed_only(self, scope: Scope, error: SourceError, now: float) -> None:
         """End the jobs that only the list can show, which may not be read."""

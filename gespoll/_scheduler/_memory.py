@@ -47,9 +47,9 @@ def written(ledger: Ledger, deadlines: Mapping[Key, float], clocks: Clocks) -> S
         clocks.wall,
         on_failure="end" if ledger.keeps_results else ledger.on_failure,
         keeps_ends=ledger.keeps_results,
-        timeout=ledger.timeout,
+        timeout=_seconds(ledger.timeout),
         deadline=clocks.moment(ledger.ends_at),
-        job_timeout=ledger.job_timeout,
+        job_timeout=_seconds(ledger.job_timeout),
     )
     scopes: dict[str, int] = {}
     for standing in ledger.standings():
@@ -59,6 +59,11 @@ def written(ledger: Ledger, deadlines: Mapping[Key, float], clocks: Clocks) -> S
         snapshot.jobs.append(entry)
     snapshot.scopes.extend(scopes)
     return snapshot
+
+
+def _seconds(value: float | None) -> float | None:
+    """Make a plain number of what may be of a kind of one's own."""
+    return None if value is None else float(value)
 
 
 def _entry(standing: Standing) -> Entry:
