@@ -84,14 +84,14 @@ class GesJobsOperator(WaitsForJobs, BaseOperator):
         self.jobs = jobs
         self.graph = graph
         self.ges_conn_id = ges_conn_id
-        self.timeout = checked_seconds("timeout", timeout)
+        self.timeout: float | None = checked_seconds("timeout", timeout)
         self.interval = interval
         self.max_per_second = max_per_second
         self.on_failure: OnFailure = on_failure
         self.deferrable = deferrable
         self.start_from_trigger = start_from_trigger
         if start_from_trigger:
-            self.start_trigger_args = self._start_trigger_args()
+            self.start_trigger_args: StartTriggerArgs | None = self._start_trigger_args()
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Defer the task, or wait here.

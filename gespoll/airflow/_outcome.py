@@ -22,15 +22,13 @@ def conclude(
     Args:
         report: what became of the jobs.
         on_failure: "never" lets the task succeed whatever became of them, as long as they could be read.
-        log: where the table of jobs and files goes.
+        log: where a result that is no failure is told.
         timeout_error: what to raise when time ran out.
 
     Raises:
         AirflowFailException: when a job did not end well, or the source fails in a way that lasts.
         AirflowException: when the source failed and may not the next time.
     """
-    for line in report.lines():
-        log.error("%s", line)
     outcome = report.outcome
     if report.error is not None and (outcome == "error" or on_failure == "never"):
         raise (AirflowFailException if report.lasting else AirflowException)(report.sentence())

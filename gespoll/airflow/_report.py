@@ -20,6 +20,7 @@ _FILES_AT_MOST = 50
 _LETTERS_AT_MOST = 300
 _OPEN = "open"
 _UNREAD = "unread"
+_ORDER = ("success", "partially_failed", "failed", "cancelled", "not_found", "vanished", _OPEN, _UNREAD)
 _ENDS: dict[type[gespoll.JobError], str] = {gespoll.JobVanished: "vanished", gespoll.JobNotFound: "not_found"}
 _LASTING = (
     gespoll.AuthenticationError,
@@ -62,7 +63,7 @@ class Report:
         """Give it as JSON, with `outcome` and the number of bad jobs that are not told one by one."""
         told = attrs.asdict(self, filter=lambda field, _: field.init)
         left_out = self.bad - len(self.bad_jobs)
-        return {"outcome": self.outcome, **told, "bad_jobs_left_out": left_out}
+        return {"outcome": self.outcome, **told, "counts": self._ordered(), "bad_jobs_left_out": left_out}
 
     @property
     def bad(self) -> int:
@@ -106,7 +107,7 @@ class Report:
     def sentence(self) -> str:
         """Tell it in one sentence."""
         total = sum(self.counts.values())
-        counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
+        counts = ", ".join(f"{number} {name}" for name, number in self._ordered().items())
         text = f"{total} job{'' if total == 1 else 's'}{': ' if counts else ''}{counts}"
         if self.error is not None:
             return f"{text}; not all could be read: {self.error}" if total else self.error
@@ -131,6 +132,9 @@ class Report:
         if self.error is None:
             self.error = _cut(str(error))
             self.lasting = isinstance(error, _LASTING) or not isinstance(error, gespoll.SourceError)
+
+    def _ordered(self) -> dict[str, int]:
+        return {name: self.counts[name] for name in _ORDER if name in self.counts}
 
     def _count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1

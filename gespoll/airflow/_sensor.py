@@ -10,19 +10,19 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
 
 from gespoll.airflow._batches import Jobs
 from gespoll.airflow._hook import DEFAULT_CONNECTION
 from gespoll.airflow._task import RETRIES, RETRY_DELAY, WaitsForJobs, airflows_timeout, check_knobs
-from gespoll.airflow._wait import OnFailure
+from gespoll.airflow._wait import ONE_LOOK, OnFailure
 
 
 class GesJobsSensor(WaitsForJobs, BaseSensorOperator):
     """Senses that all jobs have ended, and fails, or with `soft_fail` skips, when one of them did not end well.
 
-    Deferred, it waits in a triggerer, as `GesJobsOperator` does, with the same result. Otherwise each poke looks once
-    at every job.
+    Deferred, it waits in a triggerer, as `GesJobsOperator` does, with the same result. Otherwise each poke looks
+    at every job, for 5 seconds at most.
 
     Args:
         jobs: as for `GesJobsOperator`. Templated.
@@ -43,7 +43,7 @@ class GesJobsSensor(WaitsForJobs, BaseSensorOperator):
 
     template_fields: Sequence[str] = ("jobs", "graph", "ges_conn_id")
     ui_color = "#d9e8f6"
-    timeout_error = AirflowSensorTimeout
+    timeout_error: type[AirflowException] = AirflowSensorTimeout
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class GesJobsSensor(WaitsForJobs, BaseSensorOperator):
         self.jobs = jobs
         self.graph = graph
         self.ges_conn_id = ges_conn_id
-        self.interval = self.poke_interval
+        self.interval: float = self.poke_interval
         self.max_per_second = max_per_second
         self.on_failure: OnFailure = on_failure
         self.deferrable = deferrable
@@ -86,7 +86,7 @@ class GesJobsSensor(WaitsForJobs, BaseSensorOperator):
         return super().execute(context)
 
     def poke(self, context: Any) -> PokeReturnValue:
-        """Look once at every job; done when all have ended.
+        """Look at every job, for 5 seconds at most; done when all have ended.
 
         Args:
             context: Airflow's, not used.
@@ -94,7 +94,7 @@ class GesJobsSensor(WaitsForJobs, BaseSensorOperator):
         Raises:
             AirflowException: as for `execute_complete`.
         """
-        report = self.wait_here(0.0)
+        report = self.wait_here(ONE_LOOK)
         if report.still_open and report.error is None and not (report.bad and self.on_failure == "first"):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self.conclude(report))

@@ -53,8 +53,8 @@ def check_knobs(interval: float, max_per_second: float, on_failure: str) -> None
         raise ValueError(f"on_failure={on_failure!r} must be 'end', 'first' or 'never'")
     gespoll.connect(  # checks, and connects to nothing before it is entered
         "https://ges.invalid",
-        "nobody's",
-        credentials=gespoll.Token("nobody's"),
+        "unused",
+        credentials=gespoll.Token("unused"),
         interval=interval,
         max_per_second=max_per_second,
     )
@@ -118,7 +118,10 @@ class WaitsForJobs:
             AirflowFailException: when a job did not end well, time ran out, or the source fails in a way that lasts.
             AirflowException: when the source failed and may not the next time.
         """
-        return self.conclude(of_event(event))
+        report = of_event(event)
+        for line in report.lines():
+            self.log.error("%s", line)
+        return self.conclude(report)
 
     def conclude(self, report: Report) -> dict[str, Any]:
         """Give the result of the task, or fail it.

@@ -19,7 +19,7 @@ import gespoll
 from gespoll.airflow._batches import refs_of
 from gespoll.airflow._hook import DEFAULT_CONNECTION, GesHook
 from gespoll.airflow._report import Report
-from gespoll.airflow._wait import OnFailure, wait_for
+from gespoll.airflow._wait import ONE_LOOK, OnFailure, wait_for
 
 CLASS_PATH = "gespoll.airflow.GesJobsTrigger"
 
@@ -37,7 +37,8 @@ class GesJobsTrigger(BaseTrigger):
         interval: seconds: how soon an end is to be known.
         max_per_second: budget of requests of this trigger.
         on_failure: "first" ends the wait at the first job that does not end well.
-        deadline: when to stop, in seconds since 1970 (UTC); `None` waits without limit.
+        deadline: when to stop, in seconds since 1970 (UTC); `None` waits without limit. When it has passed before
+            a triggerer could start, there is one more look.
         spare: instead of a deadline: stop so many seconds before Airflow's own timeout of the trigger.
         end_task: end the task right here when all jobs ended well, without a worker.
     """
@@ -58,7 +59,7 @@ class GesJobsTrigger(BaseTrigger):
         spare: float | None = None,
         end_task: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.jobs = jobs
         self.graph = graph
         self.ges_conn_id = ges_conn_id
@@ -109,7 +110,7 @@ class GesJobsTrigger(BaseTrigger):
         deadline = self.deadline
         if deadline is None and self.spare is not None:
             deadline = self._airflows_deadline(self.spare)
-        return None if deadline is None else max(deadline - self.wall_clock(), 0.0)
+        return None if deadline is None else max(deadline - self.wall_clock(), ONE_LOOK)
 
     def _airflows_deadline(self, spare: float) -> float | None:
         """Stop before the time at which Airflow ends the trigger, which it sets and keeps over a takeover."""

@@ -16,6 +16,8 @@ from gespoll.airflow._report import Report, bad_files
 
 OnFailure = Literal["end", "first", "never"]
 
+ONE_LOOK = 5.0
+"""Seconds that are enough to look at every job, and once more at an import that does not tell its files."""
 _CHANGES_AT_ONCE = 50
 
 

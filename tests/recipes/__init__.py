@@ -1,0 +1,1 @@
+"""Short programs that README shows or links, each run by a test."""
