@@ -131,6 +131,15 @@ async def test_the_first_failure_can_end_the_wait() -> None:
     )
 
 
+@pytest.mark.parametrize("on_failure", ["end", "first"])
+async def test_a_job_handed_over_with_its_graph_and_without_is_one(on_failure: OnFailure) -> None:
+    """It is counted once, and is not open when it has ended."""
+    refs = [JobRef("1"), JobRef("1", "movies"), JobRef("2"), JobRef("2", "movies")]
+    poller = Poller(ScriptedSource({"1": [JobStatus.SUCCESS], "2": [JobStatus.FAILED]}))
+    report = await wait_for(poller, refs, timeout=60.0, on_failure=on_failure, log=LOG)
+    assert report.counts == {"success": 1, "failed": 1}
+
+
 @pytest.mark.parametrize(
     ("error", "lasting"), [(AuthenticationError("rejected", status=401), True), (ServiceUnavailable("later"), False)]
 )

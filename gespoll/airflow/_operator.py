@@ -5,6 +5,7 @@ Rule: a worker is held for seconds, not for the wait, unless it is asked to be.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -118,7 +119,7 @@ class GesJobsOperator(WaitsForJobs, BaseOperator):
         jobs = self.jobs
         if not isinstance(jobs, str):
             try:
-                jobs = grouped(jobs, None if _is_template(self.graph) else self.graph)
+                jobs = json.dumps(grouped(jobs))  # one text: each text in a dict would be rendered by itself
             except ValueError as error:
                 raise ValueError(
                     f"start_from_trigger=True needs jobs known when the DAG is read, or one text template: {error}"
@@ -138,7 +139,3 @@ class GesJobsOperator(WaitsForJobs, BaseOperator):
             },
             timeout=airflows_timeout(self.timeout),
         )
-
-
-def _is_template(text: str | None) -> bool:
-    return text is not None and "{{" in text

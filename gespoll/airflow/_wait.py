@@ -39,26 +39,27 @@ async def wait_for(
         ValueError: when something handed over is no job.
     """
     report = Report()
-    open_jobs: dict[gespoll.JobRef, None] = {}
+    open_jobs: dict[str, gespoll.JobRef] = {}
     async with poller, poller.watch(_noted(refs, open_jobs), timeout=timeout, on_failure="never") as changes:
         async for change in changes:
             if change.sequence % _CHANGES_AT_ONCE == 0:
                 await anyio.lowlevel.checkpoint()
             if not change.is_final:
                 continue
-            open_jobs.pop(change.ref, None)
+            open_jobs.pop(change.ref.job_id, None)
             report.take(change)
             _log(change, log)
             if on_failure == "first" and report.bad:
                 break
-    for ref in open_jobs:
+    for ref in open_jobs.values():
         report.leave_open(ref)
     return report
 
 
-def _noted(refs: Iterable[gespoll.JobRef], seen: dict[gespoll.JobRef, None]) -> Iterable[gespoll.JobRef]:
+def _noted(refs: Iterable[gespoll.JobRef], open_jobs: dict[str, gespoll.JobRef]) -> Iterable[gespoll.JobRef]:
+    """Note each job once: with its graph and without it, an id is the same job."""
     for ref in refs:
-        seen[ref] = None
+        open_jobs.setdefault(ref.job_id, ref)
         yield ref
 
 

@@ -12,6 +12,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,10 @@ class Cluster:
             cursor.execute(query, values)
             return list(cursor.fetchall())
 
+    def close(self) -> None:
+        """Leave the database."""
+        self._database.close()
+
     async def until(self, done: Callable[[], Any], seconds: float) -> float:
         """Wait until something is so; give the seconds that it took."""
         start = anyio.current_time()
@@ -109,6 +114,7 @@ class Cluster:
 
 async def run(cluster: Cluster) -> dict[str, Any]:
     """Let the cluster wait, kill the owner of some triggers, and give the figures."""
+    idle = {name: round(cluster.processes.memory(name)) for name in TRIGGERERS}
     truth = add_jobs(cluster.ges)
     begun = anyio.current_time()
     await cluster.processes.start("trigger", "airflow", "dags", "trigger", "cluster")
@@ -131,6 +137,7 @@ async def run(cluster: Cluster) -> dict[str, Any]:
         "seconds in all": round(anyio.current_time() - begun, 1),
         "requests": len(cluster.ges.requests),
         "requests before the takeover": seen,
+        "memory of the triggerers before, MB": idle,
         "peak memory of the triggerers, MB": dict(cluster.memory),
         "loop was held, as the triggerers say": blocked(cluster.processes),
     }
@@ -163,7 +170,7 @@ def compare(cluster: Cluster, truth: dict[str, str]) -> dict[str, Any]:
     tries = {task: attempt for task, _, state, attempt in states if state == "failed"}
     assert set(tries.values()) == {1}, f"what failed for good was tried again: {tries}"
     reports = dict(results(cluster, "wait"))
-    for index, batch in enumerate(batched_jobs(truth, size=NUMBER // 4)):
+    for index, batch in enumerate(batched_jobs(list(truth), size=NUMBER // 4)):
         assert reports[index]["counts"] == dict(Counter(truth[job_id] for job_id in batch[""])), reports[index]
     [(_, workerless)] = results(cluster, "workerless")
     assert workerless["counts"] == {"success": 2}, workerless
@@ -213,7 +220,7 @@ def environment(work: Path, port: int, ges: FakeGES) -> dict[str, str]:
 
 async def main(work: Path) -> None:
     """Start everything, run, print the figures, end everything."""
-    port = free_port()
+    port, begun = free_port(), anyio.current_time()
     async with FakeGES() as ges:
         processes = Processes(work, environment(work, port, ges))
         try:
@@ -221,11 +228,11 @@ async def main(work: Path) -> None:
                 processes.environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"postgresql+psycopg2://{url}"
                 await processes.start("migrate", "airflow", "db", "migrate")
                 await processes.finish("migrate")
-                cluster = Cluster(processes, ges, url)
-                await cluster.start(port)
-                print("started", flush=True)
-                for name, figure in (await run(cluster)).items():
-                    print(f"{name}: {figure}", flush=True)
+                with closing(Cluster(processes, ges, url)) as cluster:
+                    await cluster.start(port)
+                    print(f"started after {anyio.current_time() - begun:.0f} s", flush=True)
+                    for name, figure in (await run(cluster)).items():
+                        print(f"{name}: {figure}", flush=True)
         except BaseException:
             for name in ("scheduler", *TRIGGERERS):
                 if processes.log(name).exists():

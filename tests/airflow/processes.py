@@ -91,13 +91,17 @@ class Processes:
         await process.wait()
 
     async def end(self) -> None:
-        """End all, the last one first; kill what does not end in time."""
-        for process in reversed(self._running.values()):
-            _signal(process.pid, signal.SIGTERM)
+        """End all at once, but for the database, which comes last; kill what does not end in time."""
+        last = [self._running.pop("postgres")] if "postgres" in self._running else []
+        for processes in (list(self._running.values()), last):
+            for process in processes:
+                _signal(process.pid, signal.SIGTERM)
             with anyio.move_on_after(_SECONDS_TO_END):
+                for process in processes:
+                    await process.wait()
+            for process in processes:
+                _signal(process.pid, signal.SIGKILL)
                 await process.wait()
-            _signal(process.pid, signal.SIGKILL)
-            await process.wait()
 
     def memory(self, name: str) -> float:
         """Sum up the resident memory of one and all that it started, in MB; 0 when it is gone."""

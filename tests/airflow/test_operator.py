@@ -111,7 +111,7 @@ class TestDeferring:
         assert found.next_method == "execute_complete"
         assert found.timeout == timedelta(seconds=360)
         arguments = BaseSerialization.deserialize(found.trigger_kwargs)
-        assert arguments["jobs"] == {"": ["1", "2"]}
+        assert arguments["jobs"] == '{"": ["1", "2"]}'
         assert arguments["end_task"] is True
         assert GesJobsTrigger(**arguments).serialize()[1] == {"deadline": None, **arguments}
 
