@@ -124,7 +124,7 @@ class TestImport:
     def test_what_needs_airflow_says_so(self, name: str) -> None:
         """And says what to install."""
         code = f"try:\n from gespoll.airflow import {name}\nexcept ImportError as error:\n print(error)"
-        told = f'gespoll.airflow.{name} needs Airflow 3.3 or later: install "gespoll[airflow]" (missing: airflow'
+        told = f'gespoll.airflow.{name} needs Airflow 3.3.2 or later: install "gespoll[airflow]" (missing: airflow'
         assert self.run(code).startswith(told)
 
     def test_other_names_are_not_there(self) -> None:

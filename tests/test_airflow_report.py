@@ -123,7 +123,8 @@ async def test_the_first_failure_can_end_the_wait() -> None:
         "bad": [JobStatus.RUNNING, JobStatus.FAILED],
         "good": [JobStatus.SUCCESS],
     }
-    report = await report_on(stories, on_failure="first")
+    report = await report_on(stories, timeout=600.0, on_failure="first")
+    assert anyio.current_time() < 60
     assert report.counts == {"success": 1, "failed": 1, "open": 1}
     assert report.sentence() == (
         "3 jobs: 1 success, 1 failed, 1 open; the first that did not end well: job bad failed: "

@@ -42,6 +42,6 @@ def __getattr__(name: str) -> Any:
         if (error.name or "").partition(".")[0] != "airflow":
             raise
         raise ImportError(
-            f'{__name__}.{name} needs Airflow 3.3 or later: install "gespoll[airflow]" (missing: {error.name})'
+            f'{__name__}.{name} needs Airflow 3.3.2 or later: install "gespoll[airflow]" (missing: {error.name})'
         ) from error
     return getattr(module, name)

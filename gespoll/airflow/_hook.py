@@ -17,7 +17,7 @@ import gespoll
 
 DEFAULT_CONNECTION = "huaweicloud_default"
 _TEST_SECONDS = 20.0
-_OUTAGE_SECONDS = 10.0
+_OUTAGE_SECONDS = 5.0
 
 
 class GesHook(BaseHook):
