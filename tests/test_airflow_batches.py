@@ -22,7 +22,7 @@ BOTH = [JobRef("1", "movies"), JobRef("2", "people")]
     "jobs",
     [
         BOTH,
-        iter(BOTH),
+        tuple(BOTH),
         [JobRef("1"), JobRef("2", "people")],
         ["1", {"job_id": "2", "graph": "people"}],
         [{"job_id": "1", "graph": None}, {"job_id": "2", "graph": "people"}],
