@@ -82,6 +82,15 @@ def test_a_connection_is_tested_by_reading_the_list(service: Service, connect: C
     assert "Connect call failed" in told
 
 
+@pytest.mark.parametrize(("sk", "security_token"), [("fake-sk", None), (("fake-sk", "temporary"), "temporary")])
+def test_an_access_key_signs(service: Service, connect: Connect, sk: Any, security_token: str | None) -> None:
+    """A permanent one, and a temporary one with its security token."""
+    service.ges.access_keys = {"fake-ak": sk}
+    extra = {"endpoint": service.ges.endpoint, "project_id": service.ges.project_id, "security_token": security_token}
+    connect(login="fake-ak", password="fake-sk", extra=extra)
+    assert GesHook().test_connection() == (True, "the list of jobs was read")
+
+
 def test_the_form_of_the_connection_names_what_the_hook_reads() -> None:
     """The type is the hook's, and each field is one that it knows."""
     [form] = get_provider_info()["connection-types"]
