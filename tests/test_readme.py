@@ -80,7 +80,8 @@ def _blocks() -> list[Block]:
 
 
 BLOCKS = _blocks()
-PYTHON = [block for block in BLOCKS if block.language == "python"]
+DAGS = [block for block in BLOCKS if block.language == "python" and block.code.startswith("from airflow")]
+PYTHON = [block for block in BLOCKS if block.language == "python" and block not in DAGS]
 OUTPUTS = {
     before.line: after.code for before, after in pairwise(BLOCKS) if before.is_script and after.language == "text"
 }
@@ -208,6 +209,15 @@ def test_the_suite_passes(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(loading=tested.code, **{block.module: block.code for block in FILES})
     done = pytester.runpytest_subprocess("-W", "error")
     done.assert_outcomes(passed=1)
+
+
+def test_the_dag_is_the_recipe() -> None:
+    """It is the one that runs on a real Airflow, where one is installed: see tests/airflow."""
+    [block] = DAGS
+    recipe = (README.parent / "tests" / "recipes" / "airflow_dag.py").read_text(encoding="utf-8")
+    docstring, _, code = recipe.partition("\n\n")
+    assert docstring.endswith('"""')
+    assert block.code == code
 
 
 def test_the_test_of_the_suite_is_short() -> None:
