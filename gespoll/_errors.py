@@ -159,8 +159,9 @@ class JobNotFound(JobError):
 
     def _sentence(self) -> str:
         missing = "its graph" if self.graph_missing else "it"
+        answered = f"has answered for {self.waited:.0f} s" if self.waited >= 1 else "answers"
         return (
-            f"job {self.ref} was not found: the server has answered for {self.waited:.0f} s that {missing} "
+            f"job {self.ref} was not found: the server {answered} that {missing} "
             "does not exist; check the job id, the graph and the project"
         )
 

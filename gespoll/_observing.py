@@ -42,6 +42,7 @@ class Observing:
         self._observers = observers
         self._waits: dict[Ledger, _Wait] = {}
         self._untold: deque[tuple[str, Any]] = deque()
+        self._telling = False
         self._warned: set[tuple[int, str]] = set()
 
     # What happens
@@ -107,14 +108,25 @@ class Observing:
         self._untold.append((method, event))
 
     def tell(self) -> None:
-        """Tell all that was noted. To be called while the scheduler is at rest."""
-        while self._untold:
-            method, event = self._untold.popleft()
-            for observer in self._observers:
-                try:
-                    getattr(observer, method)(event)
-                except (Exception, CancelledError) as error:  # nothing is awaited, so this cancels nobody
-                    self._warn(observer, method, error)
+        """Tell all that was noted, in order. To be called while the scheduler is at rest.
+
+        What an observer makes happen by the way is told behind what is being told.
+        """
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._untold:
+                self._tell_each(*self._untold.popleft())
+        finally:
+            self._telling = False
+
+    def _tell_each(self, method: str, event: Any) -> None:
+        for observer in self._observers:
+            try:
+                getattr(observer, method)(event)
+            except (Exception, CancelledError) as error:  # nothing is awaited, so this cancels nobody
+                self._warn(observer, method, error)
 
     def _warn(self, observer: Observer, method: str, error: BaseException) -> None:
         """Log what an observer raised, as text: it may stand in the context of errors that are not its own."""

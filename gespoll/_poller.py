@@ -28,6 +28,7 @@ from gespoll._scheduler import (
     Ledger,
     Settings,
     Statistics,
+    check_knobs,
     check_max_open,
     check_timeout,
     outcome_of,
@@ -73,6 +74,7 @@ class Poller:
         self._loop: Loop | None = None
         if not callable(getattr(source, "get", None)) or isinstance(source, type):
             raise TypeError(f"a Poller needs a source, such as ManagementSource(...), not {source!r}")
+        check_knobs(knobs)
         self._settings = Settings(**knobs)
         self._rng = rng or random.Random()
         self._observers = check_observers(observers)

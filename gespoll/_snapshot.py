@@ -52,17 +52,19 @@ class Reading(msgspec.Struct, omit_defaults=True, frozen=True):
     begin_time: Moment | None = None
     end_time: Moment | None = None
     fail_reason: str | None = None
-    files: tuple[ImportFile, ...] | None = None
+    files: list[ImportFile] | None = None
     as_of: Moment | None = None
 
     @classmethod
     def of(cls, job: Job) -> Self:
         """Take of a record what is kept."""
-        return cls(**{name: getattr(job, name) for name in cls.__struct_fields__})
+        kept = {name: getattr(job, name) for name in cls.__struct_fields__}
+        return cls(**kept | {"files": None if job.files is None else list(job.files)})
 
     def job(self, ref: JobRef) -> Job:
         """Make a record of what was kept."""
-        return Job(ref=ref, **{name: getattr(self, name) for name in self.__struct_fields__})
+        kept = {name: getattr(self, name) for name in self.__struct_fields__}
+        return Job(ref=ref, **kept | {"files": None if self.files is None else tuple(self.files)})
 
 
 class Failure(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -194,7 +196,7 @@ def new_snapshot(taken_at: datetime, **fields: Any) -> Snapshot:
 
 def to_json(snapshot: Snapshot) -> dict[str, Any]:
     """Make plain JSON of a snapshot: dicts, lists, strings, numbers."""
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(snapshot))
+    plain: dict[str, Any] = msgspec.to_builtins(snapshot)
     return plain
 
 
@@ -231,8 +233,14 @@ def _check(snapshot: Snapshot) -> None:
     Raises:
         ValueError: with the place.
     """
+    if len(set(snapshot.scopes)) < len(snapshot.scopes):
+        raise ValueError("a scope is there twice")
+    if snapshot.on_failure == "end" and not snapshot.keeps_ends:
+        raise ValueError("it is to raise ends that it does not keep")
+    _check_moment("deadline", snapshot.deadline)
     seen = set()
     for at, entry in enumerate(snapshot.jobs):
+        _check_moment(f"the deadline of job {at}", entry.deadline)
         if entry.scope >= len(snapshot.scopes):
             raise ValueError(f"job {at} is of scope {entry.scope}, and there are {len(snapshot.scopes)}")
         if not entry.ended and any(status.is_terminal for status in entry.statuses):
@@ -240,4 +248,13 @@ def _check(snapshot: Snapshot) -> None:
         if (entry.scope, entry.job_id) in seen:
             raise ValueError(f"job {at} is there twice")
         seen.add((entry.scope, entry.job_id))
-        entry.end()
+        if entry.end() is None and entry.ended and snapshot.keeps_ends:
+            raise ValueError(f"job {at} has ended, and how is missing")
+
+
+def _check_moment(name: str, moment: datetime | None) -> None:
+    try:
+        if moment is not None:
+            moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{name} is out of bounds") from None

@@ -156,8 +156,11 @@ class Watch:
         return to_json(self._loop.written(self._ledger))
 
     def carried(self, error: Exception) -> Exception:
-        """Let an error that ends the watch carry a snapshot; one that others may get, too, is copied first."""
-        if not isinstance(error, GespollError):
+        """Let an error that ends the watch carry a snapshot; one that others may get, too, is copied first.
+
+        The submitter's own comes out as it is.
+        """
+        if not isinstance(error, GespollError) or error is self._input_error:
             return error
         carrier = copy.copy(error) if isinstance(error, SourceError | JobNotFound) else error
         carrier.snapshot = self.snapshot()
@@ -223,7 +226,7 @@ class Watch:
         """Take refs while there is room, many at a time; tell whether those were all."""
         while True:
             room = _SLICE if self._max_open is None else min(_SLICE, self._max_open - self._ledger.open_count)
-            if not room:
+            if room <= 0:
                 return False
             taken: list[JobRef] = []
             try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gespoll import Job, JobNotFound, JobRef, JobStatus, ListingSource, ListWindow, StateChange
 from gespoll._scheduler import Clocks, Get, Ledger, Outcome, Request, Scheduler, Settings, Window
-from gespoll._snapshot import Snapshot, read_snapshot, to_json
+from gespoll._snapshot import OnFailure, Snapshot, read_snapshot, to_json
 from gespoll._source import JobSource, Wanted
 
 Story = Callable[[float], Outcome | None]
@@ -74,9 +74,11 @@ class Desk:
         ledger.close_input()
         return ledger
 
-    def resume(self, snapshot: Snapshot, job_ids: Iterable[str], graph: str | None = "g") -> Ledger:
+    def resume(
+        self, snapshot: Snapshot, job_ids: Iterable[str], graph: str | None = "g", on_failure: OnFailure = "end"
+    ) -> Ledger:
         """Go on from a snapshot, handing over jobs besides."""
-        ledger = Ledger(timeout=snapshot.timeout, job_timeout=snapshot.job_timeout)
+        ledger = Ledger(timeout=snapshot.timeout, job_timeout=snapshot.job_timeout, on_failure=on_failure)
         self.scheduler.recall(ledger, snapshot, snapshot.jobs, self._clocks())
         self.scheduler.join(ledger, [JobRef(job_id, graph) for job_id in job_ids], self.now)
         ledger.close_input()

@@ -199,14 +199,14 @@ MUTATIONS = [
         "give up without a last look",
         "rule_11",
         CORE,
-        "                scope.look_now(left, now)",
+        "                scope.look_now(here, now)",
         "                pass",
     ),
     Mutation(
         "forget the list at the deadline",
         "rule_11",
         "_scheduler/_observation.py",
-        "        listing = self.listing.look_now(len(records), now)",
+        "        listing = self.listing.look_now(len(records) + urgent, now)",
         "        listing = False",
     ),
     Mutation(
@@ -342,8 +342,9 @@ MUTATIONS = [
         "cover what was not taken",
         "rule_15",
         LEDGER,
-        "            if key in untaken:\n                yield _standing_before(key, untaken[key])\n            elif key in records:",
-        "            if key in records:",
+        "            if key in untaken:\n                told, change = untaken[key]\n"
+        "                yield standing(key, change.ref, before(told, change.previous), change.job)\n            elif key in self._frozen:",
+        "            if key in self._frozen:",
     ),
     Mutation(
         "take an end that was not taken as known",
@@ -351,6 +352,22 @@ MUTATIONS = [
         LEDGER,
         "            if key in untaken:\n",
         "            if key in untaken and key in records:\n",
+    ),
+    Mutation(
+        "forget what nobody was told",
+        "first_failure",
+        LEDGER,
+        "            self._freeze(record, ref, last, None)\n",
+        "",
+        SNAPSHOTS,
+    ),
+    Mutation(
+        "query a thousand jobs at the deadline",
+        "last_looks_at_many",
+        "_scheduler/_observation.py",
+        "        walk = listing and unplaced",
+        "        walk = False and unplaced",
+        "tests/test_face.py",
     ),
     Mutation(
         "tell again what is known",

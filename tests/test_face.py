@@ -481,6 +481,28 @@ class TestFeedingByHand:
         assert [(change.ref.job_id, change.status) for change in seen] == [("a", OK), ("b", RUNNING), ("b", OK)]
         assert len({change.sequence for change in seen}) == 3
 
+    async def test_a_job_discarded_and_added_again_counts_once(self) -> None:
+        """And nothing that was told of it before is taken after."""
+        async with polling(a=[RUNNING] * 20 + [FAILED], b=[OK]) as poller, poller.watch() as changes:
+            changes.add("a")
+            changes.add("b")
+            await anyio.sleep(12)
+            changes.discard("a")
+            assert (await anext(changes)).ref.job_id == "b"
+            changes.add("a")
+            changes.close_input()
+            with pytest.raises(JobsFailed) as caught:
+                await drain(changes)
+        assert [type(end) for end in caught.value.results] == [Job, JobFailed]
+
+    async def test_a_graph_that_is_given_later_is_taken(self) -> None:
+        """A job that was handed over without one can be queried from then on."""
+        async with FakeGES(list_refused=True) as ges:
+            ges.add_job("a", graph="g", name="StartGraph")
+            async with connect(ges.endpoint, ges.project_id, credentials=Token(ges.token)) as poller:
+                ends = await poller.wait_all([JobRef("a"), JobRef("a", "g")])
+        assert [end.status for end in ends if isinstance(end, Job)] == [OK, OK]
+
     async def test_add_is_for_an_open_watch(self) -> None:
         """Before, after its end, and after its block it is refused."""
         text = "the watch is over or not entered: add jobs inside its block, before the last has ended"
@@ -778,6 +800,39 @@ class TestFailures:
                 await poller.wait_all(names, timeout=0)
         assert len(caught.value.pending) == count - 1
         assert count <= source.looks.total() <= count + 10  # those sent while the last were handed over
+
+    @pytest.mark.parametrize("one_by_one", [False, True])
+    @pytest.mark.parametrize("limits", [{"timeout": 0}, {"job_timeout": 0}, {"job_timeout": 3}])
+    async def test_last_looks_at_many_are_the_lists(self, limits: dict[str, float], one_by_one: bool) -> None:
+        """A thousand jobs in pages of a hundred: queries would not be through in the half minute they have."""
+        names = [str(number) for number in range(1000)]
+        async with FakeGES(max_page=100) as ges:
+            for name in names:
+                ges.add_job(name, graph="g", name="StartGraph", steps=[(0, "running"), (2.9, "success")], files=None)
+            await anyio.sleep(2.9 if 0 in limits.values() else 0)
+            async with connect(ges.endpoint, ges.project_id, credentials=Token(ges.token), interval=50.0) as poller:
+                refs = submitting(*names, seconds=0.0005) if one_by_one and "timeout" not in limits else names
+                ends = await poller.wait_all(refs, graph="g", return_exceptions=True, **limits)  # type: ignore[arg-type]
+                told = poller.statistics()
+        assert [type(end) for end in ends] == [Job] * 1000
+        assert told.queries + told.windows < 100
+
+    async def test_a_last_look_is_confirmed_by_the_list_where_only_that_can(self) -> None:
+        """At once, not with the next round."""
+        async with FakeGES() as ges:
+            ges.add_job("whole", graph="g", steps=[(0, "success")], files=[])
+            async with connect(ges.endpoint, ges.project_id, credentials=Token(ges.token), interval=60) as poller:
+                assert (await poller.wait("whole", timeout=0)).status is OK
+                assert anyio.current_time() < 2
+
+    async def test_a_last_change_is_no_step_back(self) -> None:
+        """An older reading that the last look brings is passed over like any."""
+        async with (
+            polling(a=[JobStatus.PENDING, RUNNING, JobStatus.PENDING]) as poller,
+            poller.watch(["a"], timeout=30, on_failure="never") as changes,
+        ):
+            last = [change async for change in changes][-1]
+        assert (last.previous, last.status) == (RUNNING, RUNNING)
 
     @pytest.mark.parametrize("others", [[], ["open"]])
     async def test_timeout_0_confirms_what_the_one_look_shows(self, others: list[str]) -> None:

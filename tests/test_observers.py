@@ -548,6 +548,26 @@ class TestObserversThatAsk:
             for watch in watches:
                 assert [change.status async for change in watch] == [RUNNING, OK]
 
+    async def test_what_it_makes_happen_is_told_behind(self) -> None:
+        """Every observer gets the events in one order, however many one makes happen."""
+        watches: list[Watch] = []
+
+        class Busier(Notes):
+            """Adds a job for each that is taken in."""
+
+            def open_jobs_changed(self, by: int, /) -> None:
+                """Add another."""
+                super().open_jobs_changed(by)
+                if by > 0 and self.open < 2000:
+                    watches[0].add(str(self.open))
+
+        notes = [Busier(), Notes()]
+        async with polling(*notes, stories={}) as poller, poller.watch() as watch:
+            watches.append(watch)
+            watch.add("0")
+            assert [note.open for note in notes] == [2000, 2000]
+        assert notes[0].told == notes[1].told
+
     @pytest.mark.parametrize("kinds", ["queries", "lists"])
     async def test_it_may_discard_and_add(self, kinds: str) -> None:
         """Whatever is seen to run is discarded, and another is added in its place; each ends once."""

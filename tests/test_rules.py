@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -656,7 +657,10 @@ def test_rule_15_a_consumer_that_drops_known_sequences_has_every_change_once(
         desk = Desk(stories, listing=listing, interval=1.0, max_per_second=100.0)
         desk.now = now
         order = rng.sample(names, count)
-        ledger = desk.watch(order) if snapshot is None else desk.resume(snapshot, order)
+        if rng.random() < 0.3:
+            desk.watch(rng.sample(names, count // 2))  # others share what is seen
+        on_failure: Any = rng.choice(["end", "end", "first"]) if life < 5 else "end"
+        ledger = desk.watch(order) if snapshot is None else desk.resume(snapshot, order, on_failure=on_failure)
         for _ in range(rng.randrange(5) if life < 5 else count * 4):
             desk.run(until=desk.now + rng.uniform(0, 6))
             for change in [ledger.take_change() for _ in range(rng.randrange(len(ledger.changes) + 1))]:

@@ -8,7 +8,7 @@ import json
 import math
 import pickle
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import product
@@ -33,8 +33,10 @@ from gespoll import (
     PermissionDenied,
     Poller,
     ServiceUnavailable,
+    SourceError,
     StateChange,
     Token,
+    TransportError,
     WaitTimeout,
     Watch,
     connect,
@@ -64,9 +66,9 @@ def wall_clock() -> datetime:
     return EPOCH + timedelta(seconds=anyio.current_time())
 
 
-def polling(**stories: Any) -> Poller:
+def polling(delay: float = 0.0, **stories: Any) -> Poller:
     """Make a poller of jobs that tell these stories."""
-    return Poller(ScriptedSource(stories), rng=random.Random(0), wall_clock=wall_clock)
+    return Poller(ScriptedSource(stories, delay=delay), rng=random.Random(0), wall_clock=wall_clock)
 
 
 async def take(changes: Watch, number: int) -> list[StateChange]:
@@ -187,6 +189,42 @@ class TestGoingOn:
             async with poller.resume(snapshot) as changes:
                 assert told([change async for change in changes]) == [("a", RUNNING, OK)]
 
+    async def test_what_is_known_is_known_also_where_another_watch_has_not_seen_it_yet(self) -> None:
+        """A snapshot of the resumed watch, its timeout and a vanished job tell what the consumer knew."""
+        snapshot = await cut(2, ["a"], {"timeout": 50}, a=[PENDING, RUNNING])
+        async with (
+            polling(a=[TransportError("reset")]) as poller,
+            poller.watch(["a"]),
+            poller.resume(snapshot) as changes,
+        ):
+            assert changes.snapshot()["jobs"][0]["statuses"] == ["pending", "running"]
+            (left,) = await take(changes, 1)
+        assert (left.previous, left.status) == (RUNNING, RUNNING)
+        assert isinstance(left.error, WaitTimeout)
+        assert left.error.last_seen == {JobRef("a"): RUNNING}
+        async with (
+            polling() as poller,
+            poller.watch(["a"], on_failure="never"),
+            poller.resume(snapshot, timeout=None) as changes,
+        ):
+            (vanished,) = await take(changes, 1)
+        assert (type(vanished.error), vanished.previous) == (JobVanished, RUNNING)
+
+    async def test_statuses_of_one_rank_are_remembered_before_an_end_that_waits(self) -> None:
+        """Also where the end is told and not taken."""
+        async with polling(a=[RUNNING, UNKNOWN, OK]) as poller, poller.watch(["a"]) as changes:
+            await take(changes, 2)
+            await anyio.sleep(60)
+            snapshot = as_json(changes.snapshot())
+        assert snapshot["jobs"][0]["statuses"] == ["running", "unknown"]
+        assert told(await resumed(snapshot, a=[RUNNING, OK])) == [("a", UNKNOWN, OK)]
+
+    async def test_fewer_may_be_open_than_go_on(self) -> None:
+        """Further refs are pulled when there is room."""
+        snapshot = await cut(3, ["a", "b", "c"], a=[RUNNING], b=[RUNNING], c=[RUNNING])
+        changes = await resumed(snapshot, refs=["d"], terms={"max_open": 2}, **_all(["a", "b", "c", "d"], OK))
+        assert sorted(told(changes)) == [("a", RUNNING, OK), ("b", RUNNING, OK), ("c", RUNNING, OK), ("d", None, OK)]
+
     async def test_a_discarded_job_is_forgotten(self) -> None:
         """It is in no snapshot, and told from its start when added again."""
         snapshot = await cut(1, ["a"], a=[RUNNING])
@@ -240,6 +278,16 @@ class TestEnds:
         (error,) = caught.value.exceptions
         assert isinstance(error, JobNotFound)
         assert error.waited >= 60
+
+    async def test_texts_that_no_json_takes_are_kept(self) -> None:
+        """What a source of one's own says may hold anything; it never takes the place of the error."""
+        job = Job(ref=JobRef("a"), status=FAILED, reported_status="failed", fail_reason="x\ud800")
+        async with polling(a=[job]) as poller:
+            with pytest.raises(JobsFailed) as caught:
+                await poller.wait_all(["a"])
+        with pytest.raises(JobsFailed) as again:
+            await resumed(caught.value.snapshot)
+        assert str(again.value) == str(caught.value)
 
     async def test_never_and_first_keep_no_ends(self) -> None:
         """What was raised or told before is not raised again."""
@@ -303,6 +351,30 @@ class TestDeadlines:
             with pytest.raises(WaitTimeout):
                 await resumed(snapshot, terms=terms, a=[RUNNING])
             assert end <= anyio.current_time() <= end + 1
+
+    async def test_a_jobs_own_deadline_that_has_passed_gives_one_look(self) -> None:
+        """Kept, it has passed; also when the snapshot was taken during the last look."""
+        async with (
+            polling(delay=10.0, a=[RUNNING]) as poller,
+            poller.watch(["a"], job_timeout=100, on_failure="never") as changes,
+        ):
+            await take(changes, 1)
+            await anyio.sleep_until(102)
+            early = as_json(changes.snapshot())
+            await take(changes, 1)
+            late = as_json(changes.snapshot())
+        assert [each["jobs"][0]["deadline"] for each in (early, late)] == ["2026-03-29T00:01:40Z"] * 2
+        began = anyio.current_time()
+        await resumed(late, a=[RUNNING])
+        assert anyio.current_time() < began + 1
+
+    @pytest.mark.parametrize("timeout", [1e12, 1e308, 2**63])
+    async def test_a_deadline_that_no_calendar_has_is_none(self, timeout: float) -> None:
+        """It never hides how a job ended."""
+        async with polling(a=[FAILED]) as poller:
+            with pytest.raises(JobsFailed) as caught:
+                await poller.wait_all(["a"], timeout=timeout, job_timeout=timeout)
+        assert "deadline" not in as_json(caught.value.snapshot)
 
     async def test_none_takes_the_limits_away(self) -> None:
         """Both."""
@@ -395,6 +467,70 @@ class TestErrorsCarryOne:
                     await take(changes, 9)
         assert told(await resumed(as_json(caught.value.snapshot), b=[OK]))[-1] == ("b", None, OK)
 
+    @pytest.mark.parametrize("error", [AuthenticationError("no"), TransportError("reset")], ids=["fatal", "outage"])
+    async def test_what_is_not_told_after_the_first_failure_is_open(self, error: Exception) -> None:
+        """Neither an end nor a change that nobody was told counts as told."""
+        async with polling(a=[RUNNING, error], b=[RUNNING, error], c=[PENDING, RUNNING, error]) as poller:
+            with pytest.raises(SourceError) as caught:
+                async with poller.watch(["a", "b", "c"], on_failure="first") as changes:
+                    await take(changes, 99)
+        jobs = {entry["job_id"]: entry["statuses"] for entry in as_json(caught.value.snapshot)["jobs"]}
+        assert jobs.keys() == {"a", "b", "c"}
+        goes_on = await resumed(caught.value.snapshot, **_all(["a", "b", "c"], OK))
+        assert sorted(change.ref.job_id for change in goes_on) == ["a", "b", "c"]
+
+    async def test_what_ends_after_the_submitters_error_is_open(self) -> None:
+        """A consumer that comes late to it loses nothing."""
+
+        async def refs() -> AsyncIterator[str]:
+            yield "a"
+            yield "b"
+            await anyio.sleep(7)
+            raise KeyError("mine")
+
+        async with (
+            polling(a=[RUNNING, RUNNING, OK], b=[PENDING, PENDING, RUNNING]) as poller,
+            poller.watch(refs()) as changes,
+        ):
+            await anyio.sleep(60)
+            seen = await take(changes, 2)
+            snapshot = as_json(changes.snapshot())
+        assert told(seen) == [("a", None, RUNNING), ("b", None, PENDING)]
+        assert told(await resumed(snapshot, a=[OK], b=[RUNNING, OK])) == [
+            ("a", RUNNING, OK),
+            ("b", PENDING, RUNNING),
+            ("b", RUNNING, OK),
+        ]
+
+    async def test_what_another_watch_sees_of_a_job_left_open_is_not_known(self) -> None:
+        """It was left open as the consumer knew it."""
+        async with (
+            polling(a=[PENDING] * 5 + [RUNNING] * 5 + [OK]) as poller,
+            poller.watch(["a"]),
+            poller.watch(["a"], job_timeout=10, on_failure="never") as changes,
+        ):
+            await take(changes, 2)
+            await anyio.sleep(60)
+            snapshot = as_json(changes.snapshot())
+        assert told(await resumed(snapshot, terms={"job_timeout": None}, a=[RUNNING, OK])) == [
+            ("a", PENDING, RUNNING),
+            ("a", RUNNING, OK),
+        ]
+
+    async def test_the_submitters_own_error_comes_out_as_it_is(self) -> None:
+        """Also where it is one of ours."""
+        error = JobNotFound(JobRef("mine"))
+
+        async def refs() -> AsyncIterator[str]:
+            yield "a"
+            raise error
+
+        async with polling(a=[RUNNING]) as poller:
+            with pytest.raises(JobNotFound) as caught:
+                await poller.wait_all(refs())
+        assert caught.value is error
+        assert error.snapshot is None
+
     async def test_each_watch_gets_its_own(self) -> None:
         """An error that ends all watches carries in each the jobs of that one."""
         errors: list[GespollError] = []
@@ -477,6 +613,17 @@ class TestRefusals:
             (
                 {"deadline": "2026-03-29T00:00:00"},
                 "this snapshot is damaged: Expected `datetime` with a timezone component - at `$.deadline`",
+            ),
+            ({"scopes": ["", ""]}, "this snapshot is damaged: a scope is there twice"),
+            ({"keeps_ends": False}, "this snapshot is damaged: it is to raise ends that it does not keep"),
+            (
+                {"jobs": [{"job_id": "a", "ended": True}]},
+                "this snapshot is damaged: job 0 has ended, and how is missing",
+            ),
+            ({"deadline": "9999-12-31T23:59:59-14:00"}, "this snapshot is damaged: deadline is out of bounds"),
+            (
+                {"jobs": [{"job_id": "a", "deadline": "0001-01-01T00:00:00+14:00"}]},
+                "this snapshot is damaged: the deadline of job 0 is out of bounds",
             ),
             ({"timeout": -1}, "this snapshot is damaged: Expected `float` >= 0.0 - at `$.timeout`"),
             ({"timeout": math.nan}, "this snapshot is damaged: Expected `float` >= 0.0 - at `$.timeout`"),

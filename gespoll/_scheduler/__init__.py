@@ -1,6 +1,7 @@
 """The sans-I/O core.
 
-Its floors: settings, doubt, sweep, record; sequence, ledger, requests, line, singles; memory, observation; core.
+Its floors: settings, doubt, sweep, record; sequence, standing, requests; ledger, line, singles; memory, observation;
+core.
 """
 
 from gespoll._scheduler._core import Outcome, Scheduler
@@ -8,7 +9,7 @@ from gespoll._scheduler._ledger import Ledger, outcome_of
 from gespoll._scheduler._memory import Clocks
 from gespoll._scheduler._record import Key
 from gespoll._scheduler._requests import Get, Request, Window
-from gespoll._scheduler._settings import Knobs, Settings, check_max_open, check_timeout
+from gespoll._scheduler._settings import Knobs, Settings, check_knobs, check_max_open, check_timeout
 from gespoll._scheduler._statistics import Explanation, Statistics
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Settings",
     "Statistics",
     "Window",
+    "check_knobs",
     "check_max_open",
     "check_timeout",
     "outcome_of",

@@ -118,7 +118,7 @@ class Scheduler:
         if joined and ledger.job_timeout is not None:
             self._set_deadline(now + ledger.job_timeout, ledger, tuple(joined), ledger.job_timeout)
         if joined and ledger.is_spent:
-            self._look_last(ledger, joined, ledger.timeout or 0.0, now)
+            self._look_last(ledger, joined, ledger.timeout or 0.0, now, whole=True)
 
     def _join(
         self, ledger: Ledger, key: Key, ref: JobRef, now: float, entry: Entry | None = None
@@ -138,17 +138,17 @@ class Scheduler:
             if scope.listing.refusal is not None:
                 self._end_listed_only(scope, scope.listing.refusal, now)
             return record
-        if not ledger.take(record, ref):
-            return None
         if record.graph is None and ref.graph is not None:
             scope.queries.locate(record, ref.graph)
+        if not ledger.take(record, ref):
+            return None
         if record.job is not None:
             ledger.tell(record, None, record.job, now)
         return record
 
     def written(self, ledger: Ledger, clocks: Clocks) -> Snapshot:
         """Write down how a watch stands, as far as its consumer knows."""
-        deadlines = {
+        deadlines = ledger.overdue | {
             record.key: deadline.at
             for deadline in (self._deadlines if ledger.job_timeout is not None else ())
             if deadline.ledger is ledger
@@ -354,12 +354,14 @@ class Scheduler:
         self._observe(scope, record, attrs.evolve(job, ref=record.ref), now, listed=True)
         if record.candidate is not None and not was_candidate:
             scope.queries.first(record)
+            if self._expiring and not scope.queries.can_be_queried(record):
+                scope.listing.hurry()  # only the list can confirm it
 
     def _observe(self, scope: Scope, record: Record[Ledger], job: Job, now: float, *, listed: bool) -> None:
         """Take a reading in: tell it, keep it for confirmation, or pass it over."""
         record.was_seen()
         if not record.moves_to(job.status):
-            if self._expiring:
+            if self._expiring and record.profile is not None and job.status is record.profile.status:
                 self._last_readings[record.key] = job
             return
         confirmed = record.candidate is not None and (not listed or record.graph is None)
@@ -636,36 +638,39 @@ class Scheduler:
 
     def pass_deadlines(self, now: float) -> None:
         """Let the deadlines pass that have come: a last look first, then the end."""
+        passed: dict[tuple[Ledger, float], list[Record[Ledger]]] = {}
         while self._deadlines and self._deadlines[0].at <= now:
             deadline = heapq.heappop(self._deadlines)
             if not deadline.ledger.deadlines:
                 self._stale -= 1
                 continue
             deadline.ledger.deadlines -= 1
-            if deadline.last_look is None:
-                self._expire(deadline, now)
-            else:
+            if deadline.last_look is not None:
                 self._give_up_expired(deadline.ledger, deadline.last_look, now)
+            elif deadline.records is not None:
+                deadline.ledger.pass_deadline(deadline.records, deadline.at)
+                passed.setdefault((deadline.ledger, deadline.timeout), []).extend(deadline.records)
+            else:
+                deadline.ledger.cut_input(deadline.timeout)
+                self._look_last(deadline.ledger, deadline.ledger.open_records(), deadline.timeout, now, whole=True)
+        for (ledger, timeout), records in passed.items():  # together, so that the list may show them
+            self._look_last(ledger, records, timeout, now)
 
-    def _expire(self, deadline: _Deadline, now: float) -> None:
-        ledger = deadline.ledger
-        if deadline.records is None:
-            ledger.cut_input(deadline.timeout)
-        records = ledger.open_records() if deadline.records is None else deadline.records
-        self._look_last(ledger, records, deadline.timeout, now)
-
-    def _look_last(self, ledger: Ledger, records: Iterable[Record[Ledger]], timeout: float, now: float) -> None:
+    def _look_last(
+        self, ledger: Ledger, records: Iterable[Record[Ledger]], timeout: float, now: float, *, whole: bool = False
+    ) -> None:
         """Look once more at jobs whose time is over, before that ends them."""
-        expiry = ledger.expire(records, timeout, now)
-        if expiry is None:
+        expiry, left = ledger.expire(records, timeout, now, whole=whole)
+        if not left:
             return
         self._expiring[ledger] = None
         patience = min(self._settings.request_timeout, LAST_LOOK_AT_MOST)
-        self._set_deadline(now + patience, ledger, None, timeout, expiry)
+        if len(expiry.records) == len(left):  # it is a new one
+            self._set_deadline(now + patience, ledger, None, timeout, expiry)
         for name, scope in self._scopes.items():
-            left = [record for record in expiry.records if record.scope == name]
-            if left:
-                scope.look_now(left, now)
+            here = [record for record in left if record.scope == name]
+            if here:
+                scope.look_now(here, now)
 
     def _drop_deadlines(self, ledger: Ledger) -> None:
         """Forget the deadlines of a watch that is left, many at a time, so that each costs little."""

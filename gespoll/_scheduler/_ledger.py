@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 
-from gespoll._errors import JobError, JobsFailed, WaitTimeout, distinct_errors, error_of
+from gespoll._errors import JobError, JobNotFound, JobsFailed, JobVanished, WaitTimeout, distinct_errors, error_of
 from gespoll._jobs import Job, JobRef, JobStatus, StateChange
 from gespoll._observer import WaitStarted
-from gespoll._scheduler._record import Key, Profile, Record, profile_of
+from gespoll._scheduler._record import Key, Record
 from gespoll._scheduler._sequence import sequence_of
+from gespoll._scheduler._standing import Standing, before, standing
 from gespoll._snapshot import End, OnFailure, leaves_open
 
 _SPARE = 64
@@ -27,25 +28,11 @@ class Expiry:
 
     since: float
     timeout: float
+    is_whole: bool = False
+    """Whether it is that of the whole watch."""
     records: list[Record[Ledger]] = attrs.field(factory=list)
     left: int = 0
     """How many of them have neither ended nor been looked at since."""
-
-
-@attrs.frozen(kw_only=True)
-class Standing:
-    """One job of a watch, as its consumer knows it."""
-
-    key: Key
-    ref: JobRef
-    """What the watch calls it."""
-    statuses: Sequence[JobStatus] = ()
-    """Told and taken, the present one last."""
-    profile: Profile | None = None
-    """What was kept of the last reading, while it has not ended."""
-    ended: bool = False
-    end: End = None
-    """How it ended, if the watch keeps that."""
 
 
 @attrs.frozen
@@ -87,15 +74,19 @@ class Ledger:
     """When the time of the whole watch is over."""
     is_spent: bool = False
     """Whether that has come: what is handed in all the same gets one look."""
-    _changed: deque[Key] = attrs.field(factory=deque)
-    """The jobs of `changes`."""
+    overdue: dict[Key, float] = attrs.field(factory=dict)
+    """When the own time of jobs was over that have not ended since."""
+    _before: deque[tuple[Key, Sequence[JobStatus]]] = attrs.field(factory=deque)
+    """For each of `changes` its job, and what was told of that before."""
     _handed: list[Record[Ledger] | Key] = attrs.field(factory=list)
     _ended: dict[Key, _Ended | None] = attrs.field(factory=dict)
-    _left_open: dict[Key, tuple[JobRef, Record[Ledger]]] = attrs.field(factory=dict)
-    """Jobs that had their last change and may be going on at the server."""
+    _dropped: set[Key] = attrs.field(factory=set)
+    """Jobs in `_handed` that were discarded since."""
+    _frozen: dict[Key, Standing] = attrs.field(factory=dict)
+    """How jobs stood that are no longer told of: left open, or going on after the watch was stopped."""
     _known: dict[Key, list[JobStatus]] = attrs.field(factory=dict)
     """The jobs that came out of a snapshot, and the statuses that were told before or since."""
-    _expiring: dict[Record[Ledger], Expiry] = attrs.field(factory=dict)
+    _expiring: dict[Record[Ledger], tuple[Expiry, float]] = attrs.field(factory=dict)
     _spent: list[Expiry] = attrs.field(factory=list)
     _failed: bool = False
 
@@ -128,6 +119,8 @@ class Ledger:
     def take(self, record: Record[Ledger], ref: JobRef) -> bool:
         """Take a job in; tell whether it is a new one."""
         is_new = record.ref_for(self) is None
+        if record.key in self._dropped:
+            self._forget_dropped()
         if is_new:
             record.attach(self, ref)
             self.open_count += 1
@@ -147,8 +140,21 @@ class Ledger:
 
     def drop(self, record: Record[Ledger]) -> None:
         """Forget an open job: it gets no further change and no result."""
-        self._known.pop(record.key, None)
+        key = record.key
+        for kept in (self._known, self._frozen, self.overdue):
+            kept.pop(key, None)
+        untaken = [(told, change) for told, change in zip(self._before, self.changes, strict=True) if told[0] != key]
+        self._before = deque(told for told, _ in untaken)
+        self.changes = deque(change for _, change in untaken)
+        self._dropped.add(key)
         self._let_go(record)
+        if len(self._dropped) > self.open_count + _SPARE:
+            self._forget_dropped()
+
+    def _forget_dropped(self) -> None:
+        handed = ((entry.key if isinstance(entry, Record) else entry, entry) for entry in self._handed)
+        self._handed = [entry for key, entry in handed if key not in self._dropped]
+        self._dropped.clear()
 
     def _let_go(self, record: Record[Ledger]) -> None:
         record.detach(self)
@@ -173,46 +179,80 @@ class Ledger:
 
     def standings(self) -> Iterator[Standing]:
         """Go through the jobs as the consumer knows them: changes that wait to be taken are as if not told."""
-        untaken = dict(zip(reversed(self._changed), reversed(self.changes), strict=True))
-        records = {record.key: (ref, record) for record in self.open_records() if (ref := record.ref_for(self))}
-        records |= self._left_open
+        untaken = {
+            told[0]: (told[1], each) for told, each in zip(reversed(self._before), reversed(self.changes), strict=True)
+        }
+        records = {record.key: record for record in self.open_records()}
         handed = (entry.key if isinstance(entry, Record) else entry for entry in self._handed)
-        for key in dict.fromkeys([*handed, *self._ended]):
-            if key not in records and key not in self._ended:
-                continue  # discarded
+        for key in dict.fromkeys([*handed, *self._ended, *self._frozen]):
             if key in untaken:
-                yield _standing_before(key, untaken[key])
+                told, change = untaken[key]
+                yield standing(key, change.ref, before(told, change.previous), change.job)
+            elif key in self._frozen:
+                yield self._frozen[key]
             elif key in records:
-                ref, record = records[key]
-                statuses = self._known.get(key) or record.statuses
-                yield Standing(key=key, ref=ref, statuses=statuses, profile=record.profile)
-            else:
+                yield self._standing(records[key])
+            elif key in self._ended:
                 ended = self._ended[key] or _Ended(JobRef(key[1]), None)
                 yield Standing(key=key, ref=ended.ref, ended=True, end=ended.end)
+
+    def _standing(self, record: Record[Ledger]) -> Standing:
+        """Tell how an open job stands now, as far as this watch was told."""
+        last = self._last(record)
+        return standing(
+            record.key, record.ref_for(self) or record.ref, before(self._told(record), last), record.profile
+        )
+
+    def _told(self, record: Record[Ledger]) -> Sequence[JobStatus]:
+        return self._known.get(record.key) or record.statuses
+
+    def _last(self, record: Record[Ledger]) -> JobStatus | None:
+        known = self._known.get(record.key)
+        if known:
+            return known[-1]
+        return None if record.profile is None else record.profile.status
+
+    def _freeze(
+        self, record: Record[Ledger], ref: JobRef, previous: JobStatus | None, status: JobStatus | None
+    ) -> None:
+        """Keep how a job stood before the first change that is not told any more."""
+        told = [each for each in self._told(record) if each is not status]
+        self._frozen.setdefault(record.key, standing(record.key, ref, before(told, previous), record.profile))
 
     # What is told
 
     def tell(self, record: Record[Ledger], previous: JobStatus | None, job: Job, now: float) -> None:
         """Tell that a job now stands as `job` says; a terminal status ends it."""
         ref = record.ref_for(self)
-        if ref is None or self.stopped_by is not None:
+        if ref is None:
             return
         known = self._known.get(record.key)
         if known:
             if job.status in known or job.status.rank < known[-1].rank:
                 return
             previous = known[-1]
+        if self.stopped_by is not None:
+            self._freeze(record, ref, previous, job.status)
+            return
+        told = [status for status in known or record.statuses if status is not job.status]
+        if known:
             known.append(job.status)
         job = attrs.evolve(job, ref=ref) if job.ref is not ref else job
-        self._append(record, ref, previous, job, error_of(job), is_final=job.status.is_terminal, now=now)
+        self._append(record, ref, previous, job, error_of(job), is_final=job.status.is_terminal, now=now, told=told)
 
     def tell_error(self, record: Record[Ledger], job: Job | None, error: Exception, now: float) -> None:
         """Tell that a job can no longer be waited on, which stood last as `job` says."""
         ref = record.ref_for(self)
-        if ref is None or self.stopped_by is not None:
+        if ref is None:
             return
-        job = attrs.evolve(job, ref=ref) if job is not None and job.ref is not ref else job
-        self._append(record, ref, None if job is None else job.status, job, error, is_final=True, now=now)
+        last = self._last(record)
+        if self.stopped_by is not None:
+            self._freeze(record, ref, last, None)
+            return
+        job = _known_as(job, ref, last)
+        if job is not None and isinstance(error, JobNotFound) and not isinstance(error, JobVanished):
+            error = JobVanished(ref, job, waited=error.waited, graph_missing=error.graph_missing)
+        self._append(record, ref, last, job, error, is_final=True, now=now, told=self._told(record))
 
     def _append(
         self,
@@ -224,6 +264,7 @@ class Ledger:
         *,
         is_final: bool,
         now: float,
+        told: Sequence[JobStatus],
     ) -> None:
         status = None if job is None else job.status
         change = StateChange(
@@ -237,7 +278,7 @@ class Ledger:
             sequence=sequence_of(record.key, status, is_final=is_final, is_open=leaves_open(error)),
         )
         self.changes.append(change)
-        self._changed.append(record.key)
+        self._before.append((record.key, told))
         if is_final:
             self._end(record, ref, job, error)
         if self.told is not None:
@@ -247,7 +288,9 @@ class Ledger:
     def _end(self, record: Record[Ledger], ref: JobRef, job: Job | None, error: Exception | None) -> None:
         self._ended[record.key] = _Ended(ref, error or job) if self.keeps_results else None
         if leaves_open(error):
-            self._left_open[record.key] = ref, record
+            self._frozen[record.key] = self._standing(record)
+        else:
+            self.overdue.pop(record.key, None)
         self._let_go(record)
         if error is not None:
             self._failed = True
@@ -256,38 +299,43 @@ class Ledger:
 
     def take_change(self) -> StateChange:
         """Give the next change to the consumer."""
-        self._changed.popleft()
+        self._before.popleft()
         return self.changes.popleft()
 
     # Deadlines
 
-    def expire(self, records: Iterable[Record[Ledger]], timeout: float, now: float) -> Expiry | None:
-        """Note that the time of some jobs is over; they get a last look. `None` when there is none to give."""
+    def pass_deadline(self, records: Iterable[Record[Ledger]], at: float) -> None:
+        """Note when the own time of some jobs was over."""
+        self.overdue.update((record.key, at) for record in records if record.ref_for(self) is not None)
+
+    def expire(
+        self, records: Iterable[Record[Ledger]], timeout: float, now: float, *, whole: bool
+    ) -> tuple[Expiry, list[Record[Ledger]]]:
+        """Note that the time of some jobs is over; gives those that get a last look now.
+
+        Args:
+            records: the jobs.
+            timeout: the budget that is spent, in seconds.
+            now: seconds on the monotonic clock.
+            whole: whether it is that of the whole watch; jobs that come late share the last looks that go on.
+        """
         left = [each for each in records if each.ref_for(self) is not None and each not in self._expiring]
-        if not left:
-            return None
-        expiry = self._running_expiry(timeout) or Expiry(since=now, timeout=timeout)
+        going_on = (expiry for expiry, _ in self._expiring.values() if whole and expiry.is_whole)
+        expiry = next(going_on, None) or Expiry(since=now, timeout=timeout, is_whole=whole)
         expiry.records += left
         expiry.left += len(left)
-        self._expiring.update(dict.fromkeys(left, expiry))
-        return expiry
-
-    def _running_expiry(self, timeout: float) -> Expiry | None:
-        """Give the deadline of the whole watch that last looks are being taken after: who comes late joins it."""
-        same = (expiry for expiry in self._expiring.values() if self.is_spent and expiry.timeout == timeout)
-        return next(same, None)
+        self._expiring.update(dict.fromkeys(left, (expiry, now)))
+        return expiry, left
 
     def looked(self, record: Record[Ledger], sent_at: float) -> None:
         """Note that a job was looked at by a request sent at `sent_at`."""
-        if not self._expiring:
-            return
-        expiry = self._expiring.get(record)
-        if expiry is not None and sent_at >= expiry.since:
+        if record in self._expiring and sent_at >= self._expiring[record][1]:
             self._settle(record)
 
     def _settle(self, record: Record[Ledger]) -> None:
-        expiry = self._expiring.pop(record, None) if self._expiring else None
-        if expiry is not None:
+        found = self._expiring.pop(record, None) if self._expiring else None
+        if found is not None:
+            expiry = found[0]
             expiry.left -= 1
             if not expiry.left:
                 self._spent.append(expiry)
@@ -300,7 +348,7 @@ class Ledger:
     def timeout_of(self, expiry: Expiry, failure: Exception | None) -> tuple[WaitTimeout, list[Record[Ledger]]]:
         """Make the error for what the last looks left open, and list what that is."""
         left = {record: ref for record in expiry.records if (ref := record.ref_for(self)) is not None}
-        statuses = {ref: record.profile.status if record.profile else None for record, ref in left.items()}
+        statuses = {ref: self._last(record) for record, ref in left.items()}
         return WaitTimeout(expiry.timeout, statuses, last_failure=failure), list(left)
 
     def cut_input(self, timeout: float) -> None:
@@ -326,7 +374,7 @@ class Ledger:
 
     def results(self) -> list[Job | Exception]:
         """Give the end of every ref, in the order of refs, duplicates at both places."""
-        keys = [entry.key if isinstance(entry, Record) else entry for entry in self._handed]
+        keys = (entry.key if isinstance(entry, Record) else entry for entry in self._handed)
         ended = [end for key in keys if (end := self._ended.get(key)) is not None]
         return [each.end for each in ended if each.end is not None]
 
@@ -339,17 +387,18 @@ class Ledger:
         return outcome_of(self.results()) if self._failed else self.cut
 
 
-def _standing_before(key: Key, change: StateChange) -> Standing:
-    """Tell how a job stood before a change."""
-    if change.previous is None:
-        return Standing(key=key, ref=change.ref)
-    before = (
-        None
-        if change.job is None
-        else attrs.evolve(change.job, status=change.previous, reported_status=change.previous.value)
-    )
-    profile = None if before is None else profile_of(before)
-    return Standing(key=key, ref=change.ref, statuses=[change.previous], profile=profile)
+def _known_as(job: Job | None, ref: JobRef, last: JobStatus | None) -> Job | None:
+    """Make of a last reading what the watch was told; `None` when it was told nothing."""
+    if last is None:
+        return None
+    if job is None:
+        return Job(ref=ref, status=last, reported_status=last.value)
+    if job.status is not last:
+        name, graph = job.name, job.related_graph
+        return Job(
+            ref=ref, status=last, reported_status=last.value, job_type=job.job_type, name=name, related_graph=graph
+        )
+    return job if job.ref is ref else attrs.evolve(job, ref=ref)
 
 
 def outcome_of(results: list[Job | Exception]) -> Exception | None:

@@ -12,8 +12,9 @@ import attrs
 import msgspec
 
 from gespoll._errors import JobError
-from gespoll._scheduler._ledger import Ledger, Standing
+from gespoll._scheduler._ledger import Ledger
 from gespoll._scheduler._record import Key, Profile
+from gespoll._scheduler._standing import Standing
 from gespoll._snapshot import Entry, Failure, Reading, Snapshot, new_snapshot
 
 
@@ -27,8 +28,11 @@ class Clocks:
     """The same moment, aware."""
 
     def moment(self, at: float | None) -> datetime | None:
-        """Tell the moment of a monotonic time."""
-        return None if at is None else self.wall + timedelta(seconds=at - self.at)
+        """Tell the moment of a monotonic time; `None` when no calendar has it, which is as good as never."""
+        try:
+            return None if at is None else self.wall + timedelta(seconds=at - self.at)
+        except OverflowError:
+            return None
 
     def time(self, moment: datetime) -> float:
         """Tell the monotonic time of a moment."""

@@ -90,12 +90,17 @@ class Scope:
 
     def look_now(self, records: list[Record[Any]], now: float) -> None:
         """Look at some jobs once more, before anything else: by the list where that takes fewer requests."""
-        listing = self.listing.look_now(len(records), now)
+        urgent = self.queries.singles.urgent
+        listing = self.listing.look_now(len(records) + urgent, now)
         if not listing and not all(map(self.queries.can_be_queried, records)):
             self.listing.hurry()
+        unplaced = sum(record.place is None for record in records) + urgent
+        walk = listing and unplaced > max(self.listing.cost, 1)  # it shows them in fewer requests, too
         for record in records:
-            if record.is_personal or not listing or record.place is None:
+            if record.is_personal or not listing or (record.place is None and not walk):
                 self.queries.first(record)
+            elif record.place is None:
+                self.queries.soon(record)
 
     # Which request next
 

@@ -157,12 +157,9 @@ class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
         return None if self.profile is None else self.profile.job(self.ref)
 
     @property
-    def statuses(self) -> list[JobStatus]:
-        """The statuses told, the present one last."""
-        if self.profile is None:
-            return []
-        last = self.profile.status
-        return [*(status for status in _TOLD[self.told] if status is not last), last]
+    def statuses(self) -> tuple[JobStatus, ...]:
+        """The statuses told, in no order."""
+        return _TOLD[self.told]
 
     def recall(self, statuses: Iterable[JobStatus], profile: Profile) -> None:
         """Take in what was told before, out of a snapshot."""

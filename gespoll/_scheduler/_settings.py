@@ -6,6 +6,7 @@ Rule: a value that cannot work is refused at once, with a sentence that says wha
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, TypedDict
 
 import attrs
@@ -69,6 +70,18 @@ class Knobs(TypedDict, total=False):
     request_timeout: float
     not_found_grace: float
     outage_timeout: float | None
+
+
+def check_knobs(names: Iterable[str]) -> None:
+    """Refuse knobs that there are not.
+
+    Raises:
+        TypeError: which names those that there are.
+    """
+    known = [field.name for field in attrs.fields(Settings)]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise TypeError(f"there is no argument {unknown[0]!r}; the knobs are {', '.join(known)}")
 
 
 def check_timeout(name: str, value: float | None) -> None:

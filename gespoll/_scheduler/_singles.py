@@ -36,6 +36,11 @@ class Singles:
         self._drop_stale()
         return len(self._new) + len(self._turn)
 
+    @property
+    def urgent(self) -> int:
+        """How many jobs are to be queried before anything else, or few more."""
+        return len(self._urgent)
+
     def clear(self) -> None:
         """Forget all plans."""
         for queue in (self._urgent, self._own, self._new, self._turn, self._dues):

@@ -16,7 +16,7 @@ from gespoll.cli._demo import demo
 from gespoll.cli._demo_options import JOBS, JOBS_AT_MOST, LONGEST, SECONDS_AT_LEAST, SECONDS_AT_MOST
 
 OTHERS = ("wait", "status", "list", "serve")
-ADVICE = "needs the extra `cli`; install it with: pip install 'gespoll[cli]'"
+ADVICE = "needs the extra `cli`; install it with: pip install 'gespoll[cli]', in a checkout: pip install '.[cli]'"
 
 
 def main(argv: Sequence[str]) -> int:

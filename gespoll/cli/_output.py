@@ -5,23 +5,55 @@ Rule: every line leaves at once, also into a pipe; and what a server said cannot
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
+from gespoll.cli._exit import UsageError
+
 
 def say(line: str) -> None:
-    """Print a line."""
-    print(line, flush=True)
+    """Print a line.
+
+    Raises:
+        UsageError: when it cannot be written, such as on a full disk.
+        BrokenPipeError: when the reader of a pipe has left.
+    """
+    with _writing():
+        print(line, flush=True)
 
 
 def say_record(record: Mapping[str, Any]) -> None:
-    """Print a record as a line of JSON, in UTF-8 wherever it goes."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
-    sys.stdout.buffer.flush()
+    """Print a record as a line of JSON, in UTF-8 wherever it goes.
+
+    Raises:
+        UsageError: when it cannot be written, such as on a full disk.
+        BrokenPipeError: when the reader of a pipe has left.
+    """
+    with _writing():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence()
+        raise UsageError(f"standard output cannot be written: {error.strerror}") from None
+
+
+def silence() -> None:
+    """Let standard output lead nowhere: the interpreter flushes it once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(text: str) -> None:

@@ -1,0 +1,57 @@
+"""How one job stands, as the consumer of a watch knows it.
+
+Rule: what a consumer was not given it does not know, whatever other watches or the service told since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from gespoll._jobs import Job, JobRef, JobStatus
+from gespoll._scheduler._record import Key, Profile
+from gespoll._snapshot import End
+
+
+@attrs.frozen(kw_only=True)
+class Standing:
+    """One job of a watch, as its consumer knows it."""
+
+    key: Key
+    ref: JobRef
+    """What the watch calls it."""
+    statuses: Sequence[JobStatus] = ()
+    """Told and taken, the present one last."""
+    profile: Profile | None = None
+    """What was kept of the last reading, while it has not ended."""
+    ended: bool = False
+    end: End = None
+    """How it ended, if the watch keeps that."""
+
+
+def standing(key: Key, ref: JobRef, statuses: Sequence[JobStatus], record: Profile | Job | None) -> Standing:
+    """Tell how an open job stands.
+
+    Args:
+        key: the job.
+        ref: what the watch calls it.
+        statuses: those that the consumer was given, the present one last.
+        record: a reading of it, perhaps a later one, of which what does not change is kept.
+    """
+    if not statuses:
+        return Standing(key=key, ref=ref)
+    last = statuses[-1]
+    word = record.word if isinstance(record, Profile) and record.status is last else last.value
+    kept = (None,) * 4 if record is None else (record.job_type, record.name, record.related_graph, record.is_import)
+    return Standing(key=key, ref=ref, statuses=statuses, profile=Profile(last, word, *kept))
+
+
+def before(told: Sequence[JobStatus], previous: JobStatus | None) -> list[JobStatus]:
+    """List what a consumer was given before a change.
+
+    Args:
+        told: all that was told of the job by then, in any order.
+        previous: how it stood then; `None` when nothing had been told.
+    """
+    return [] if previous is None else [*(status for status in told if status is not previous), previous]
