@@ -8,16 +8,25 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 pytest.importorskip("cyclopts", reason="the command line needs the extra `cli`: pip install 'gespoll[cli]'")
 
 from gespoll.cli._exit import TABLE
+from gespoll.testing import FaultKind
 from tests.shell import bare_environment, records
 from tests.test_cli_look import JOB_KEYS
 from tests.test_cli_wait import CHANGE_KEYS, SUMMARY_KEYS
-from tests.test_readme import BLOCKS, _quoted, _table
+from tests.test_readme import BLOCKS, README, _quoted, _table
+
+
+def test_every_kind_of_fault_is_named() -> None:
+    """Those of a scenario are those of the fake service."""
+    text = README.read_text(encoding="utf-8")
+    named = text[text.index("whose `kind` is one of") :].split("\n\n")[0]
+    assert tuple(re.findall(r"`(\w+)`", named)[1:]) == get_args(FaultKind)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None or sys.platform == "win32", reason="a shell and curl are needed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -13,10 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 pytest.importorskip("cyclopts", reason="the command line needs the extra `cli`: pip install 'gespoll[cli]'")
 
+import gespoll
+from gespoll import JobRef
+from gespoll.cli._outages import Outages
 from gespoll.testing import FakeFile, FakeGES, FakeJob
 from tests.shell import (
     COMMAND,
@@ -692,3 +697,50 @@ def test_a_snapshot_that_cannot_be_kept_is_told(service: Beside, tmp_path: Path)
     done, _ = going_on(service, tmp_path, "movies/endless")
     assert done.returncode == 2
     assert done.stderr == f"gespoll: the snapshot {tmp_path} cannot be read: Is a directory\n"
+
+
+@NEEDS_SIGNALS
+def test_a_termination_is_an_interrupt_of_its_own_status() -> None:
+    """As CI sends it: what is open is told with the command that goes on, and the status is that of SIGTERM."""
+    with beside(JOBS) as told, told.started("wait", "movies/endless", "movies/good", "--interval=200ms") as process:
+        line_with("good success", process.stdout)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert errors.startswith("gespoll: interrupted\n")
+    assert "movies/endless" in way_on(errors)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("command", [["wait", "movies/good"], ["wait", "movies/good", "--output=json"], ["list"]])
+def test_output_that_cannot_be_written_is_no_failure_of_a_job(command: list[str]) -> None:
+    """A full disk is told in one sentence, with the status of what cannot be done."""
+    with beside(JOBS) as told, Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            (*COMMAND, *command), stdout=full, stderr=subprocess.PIPE, text=True, env=told.environment, check=False
+        )
+    assert done.returncode == 2
+    assert "gespoll: standard output cannot be written: No space left on device\n" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.anyio
+async def test_an_outage_is_told_and_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once each, when it has lasted; a look that fails now and then is no news."""
+    async with FakeGES() as ges:
+        ges.add_job("a", graph="g", name="StartGraph", steps=[(0, "running"), (400, "success")])
+        source = gespoll.ManagementSource(ges.endpoint, ges.project_id, credentials=gespoll.Token(ges.token))
+        async with (
+            gespoll.Poller(source, close_source=True, observers=[Outages()], rng=random.Random(0)) as poller,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(poller.wait, JobRef("a", "g"))
+            await anyio.sleep(20)
+            ges.inject("unavailable", times=2)
+            await anyio.sleep(40)
+            ges.inject("unavailable", times=1000)
+            await anyio.sleep(120)
+            ges._front.plan.scripted.clear()
+    first, last = capsys.readouterr().err.splitlines()
+    assert re.match(r"gespoll: no good answer for \d\d s, still trying: .*the service cannot answer now", first)
+    assert re.match(r"gespoll: the service answers again, after \d\d\d s", last)

@@ -174,7 +174,7 @@ def test_what_needs_the_extra_says_so(command: str) -> None:
     start = (sys.executable, "-W", "error", "-c", BLOCK_RICH, command, "--timeout", "5s", "job")
     done = subprocess.run(start, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    advice = "needs the extra `cli`; install it with: pip install 'gespoll[cli]'"
+    advice = "needs the extra `cli`; install it with: pip install 'gespoll[cli]', in a checkout: pip install '.[cli]'"
     assert done.stderr == f"gespoll: `gespoll {command}` {advice}\n"
 
 

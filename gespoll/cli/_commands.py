@@ -43,6 +43,7 @@ app = App(
     error_console=Console(stderr=True, soft_wrap=True, highlight=False, markup=False),
     error_formatter=_one_line,
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -50,7 +51,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and give its exit status.
 
     Raises:
-        SystemExit: with 2 at a usage error, with 130 at Ctrl-C.
+        SystemExit: with 2 at a usage error.
+        KeyboardInterrupt: at Ctrl-C, when all has been told.
     """
     return int(app(list(arguments)) or 0)
 

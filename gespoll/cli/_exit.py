@@ -71,6 +71,8 @@ TABLE = (
 """In order of precedence."""
 VERDICTS = frozenset({ExitStatus.FAILED, ExitStatus.PARTLY_FAILED})
 """What is about jobs that were seen to end badly."""
+TERMINATED = 143
+"""When SIGTERM interrupted it, as shells and CI know it."""
 READER_GONE = 1
 """When the reader of a pipe has left, whatever became of the jobs."""
 _STATUS_OF: dict[type, ExitStatus] = {error: row.status for row in TABLE for error in row.errors}

@@ -7,13 +7,16 @@ be, Ctrl-C, and closing the pipe.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import FrameType
 
-from gespoll.cli._exit import READER_GONE, ExitStatus, UsageError
-from gespoll.cli._output import complain
+from gespoll.cli._exit import READER_GONE, TERMINATED, ExitStatus, UsageError
+from gespoll.cli._output import complain, silence
 
 _EXTRA = {"cyclopts", "rich"}
 
@@ -27,8 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with 2 at a usage error, with 0 after `--help` and `--version`.
     """
-    with _open_streams():
-        return _run(list(sys.argv[1:] if argv is None else argv))
+    with _open_streams(), _terminated_as_interrupted() as terminated:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+    return TERMINATED if terminated and status == ExitStatus.INTERRUPTED else status
 
 
 def _run(arguments: list[str]) -> int:
@@ -40,9 +44,27 @@ def _run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
-        # The interpreter flushes standard output once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence()
         return READER_GONE
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[list[int]]:
+    """Let SIGTERM do what Ctrl-C does, where that is known to be wanted; gives the signals that came."""
+    came: list[int] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        signal.raise_signal(signal.SIGINT)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def say(line: str) -> None:
         UsageError: when it cannot be written, such as on a full disk.
         BrokenPipeError: when the reader of a pipe has left.
     """
-    with _writing():
+    with writing():
         print(line, flush=True)
 
 
@@ -34,14 +34,15 @@ def say_record(record: Mapping[str, Any]) -> None:
         UsageError: when it cannot be written, such as on a full disk.
         BrokenPipeError: when the reader of a pipe has left.
     """
-    with _writing():
+    with writing():
         sys.stdout.flush()
         sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
         sys.stdout.buffer.flush()
 
 
 @contextmanager
-def _writing() -> Iterator[None]:
+def writing() -> Iterator[None]:
+    """Tell what standard output does not take as an error of usage; a reader who has left is none."""
     try:
         yield
     except BrokenPipeError:

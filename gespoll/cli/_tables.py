@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gespoll import Job, JobRef, JobStatus
-from gespoll.cli._output import plain
+from gespoll.cli._output import plain, writing
 from gespoll.cli._standing import Trouble
 from gespoll.cli._words import graph_of, losses, moment, status_words, trouble_words
 
@@ -77,4 +77,5 @@ def _print(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Non
         table.add_column(heading, overflow="fold", header_style="bold")
     for row in rows:
         table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    console.print(table)
+    with writing():
+        console.print(table)

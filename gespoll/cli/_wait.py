@@ -20,6 +20,7 @@ from gespoll.cli._exit import ExitStatus, UsageError, status_of_error, worst
 from gespoll.cli._jobs_input import Jobs
 from gespoll.cli._kept import Kept
 from gespoll.cli._options import Output, Service, Waiting, seconds
+from gespoll.cli._outages import Outages
 from gespoll.cli._output import complain
 from gespoll.cli._reports import End, Json, Lines, Quiet, Report
 from gespoll.cli._standing import Standing
@@ -44,7 +45,8 @@ async def wait(names: Iterable[str], service: Service, waiting: Waiting) -> int:
     before = [] if kept is None else [*kept.refused, *(job.ref for job in kept.jobs)]
     jobs = Jobs(list(names), waiting.graph, before=() if kept is None else kept.refused, may_be_none=bool(before))
     graphs = [*jobs.graphs, *(ref.graph for ref in before if ref.graph is not None)]
-    poller = poller_of(service, graphs, interval=waiting.interval, max_per_second=waiting.rate)
+    observers = [Outages()]
+    poller = poller_of(service, graphs, interval=waiting.interval, max_per_second=waiting.rate, observers=observers)
     for ref in jobs.named:
         with told_as_usage():
             poller.source.check(ref)
