@@ -115,6 +115,8 @@ class Entry(msgspec.Struct, omit_defaults=True):
     """Its place in `scopes`."""
     statuses: list[JobStatus] = []
     """The statuses that the consumer was given, the present one last."""
+    sequence: int | None = None
+    """The number of the last change that it was given of the job, unless that left it open; for its own use."""
     reading: Reading | None = None
     """The last record of it, as far as it was kept."""
     deadline: Moment | None = None

@@ -144,8 +144,8 @@ class Watch:
 
         Returns:
             Plain JSON, without secrets: `taken_at`, `deadline` (moments), `timeout`, `job_timeout` (seconds),
-            `on_failure`, and in `jobs` each `job_id` with its `graph`, the `statuses` told, its own `deadline`,
-            whether it has `ended`, and the `failure` that was. A job left open at a timeout, or by a service out
+            `on_failure`, and in `jobs` each `job_id` with its `graph`, the `statuses` told, the `sequence` of the last
+            change, its own `deadline`, whether it has `ended`, and the `failure` that was. A job left open at a timeout, or by a service out
             of reach, has not ended.
 
         Raises:

@@ -122,6 +122,14 @@ class TestGoingOn:
         snapshot = await cut(1, ["a"], a=[RUNNING])
         assert told(await resumed(snapshot, a=[PENDING, RUNNING, OK])) == [("a", RUNNING, OK)]
 
+    async def test_it_tells_the_numbers_of_the_last_changes(self) -> None:
+        """Those that the consumer was given; none of a job that was never seen."""
+        async with polling(a=[RUNNING], b=[OK]) as poller, poller.watch(["a", "b", "c"]) as changes:
+            seen = await take(changes, 2)
+            snapshot = as_json(changes.snapshot())
+        numbers = {entry["job_id"]: entry.get("sequence") for entry in snapshot["jobs"]}
+        assert numbers == {change.ref.job_id: change.sequence for change in seen} | {"c": None}
+
     async def test_what_waits_to_be_taken_is_not_covered(self) -> None:
         """A change that the watch has and the consumer does not is told after the resume."""
         async with polling(a=[PENDING, RUNNING, OK], b=[RUNNING]) as poller, poller.watch(["a", "b"]) as changes:

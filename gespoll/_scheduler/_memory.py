@@ -14,6 +14,7 @@ import msgspec
 from gespoll._errors import JobError
 from gespoll._scheduler._ledger import Ledger
 from gespoll._scheduler._record import Key, Profile
+from gespoll._scheduler._sequence import sequence_of
 from gespoll._scheduler._standing import Standing
 from gespoll._snapshot import Entry, Failure, Reading, Snapshot, new_snapshot
 
@@ -58,6 +59,7 @@ def written(ledger: Ledger, deadlines: Mapping[Key, float], clocks: Clocks) -> S
     scopes: dict[str, int] = {}
     for standing in ledger.standings():
         entry = _entry(standing)
+        entry.sequence = _sequence(standing)
         entry.scope = scopes.setdefault(standing.key[0], len(scopes))
         entry.deadline = clocks.moment(deadlines.get(standing.key))
         snapshot.jobs.append(entry)
@@ -82,6 +84,13 @@ def _entry(standing: Standing) -> Entry:
     if end is not None:
         entry.reading = Reading.of(end)
     return entry
+
+
+def _sequence(standing: Standing) -> int | None:
+    if not standing.ended and not standing.statuses:
+        return None
+    last = standing.statuses[-1] if standing.statuses else None
+    return sequence_of(standing.key, last, is_final=standing.ended, is_open=False)
 
 
 def _reading(profile: Profile) -> Reading:
