@@ -144,9 +144,9 @@ class Watch:
 
         Returns:
             Plain JSON, without secrets: `taken_at`, `deadline` (moments), `timeout`, `job_timeout` (seconds),
-            `on_failure`, and in `jobs` each `job_id` with its `graph`, the `statuses` told, the `sequence` of the last
-            change, its own `deadline`, whether it has `ended`, and the `failure` that was. A job left open at a timeout, or by a service out
-            of reach, has not ended.
+            `on_failure`, and in `jobs` each `job_id` with its `graph`, the `statuses` told, the `sequence` of the
+            last change, its own `deadline`, whether it has `ended`, and the `failure` that was. A job left open at a
+            timeout, or by a service out of reach, has not ended.
 
         Raises:
             RuntimeError: when the watch was not entered yet, or was left.
