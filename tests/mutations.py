@@ -95,11 +95,11 @@ MUTATIONS = [
     Mutation("tell a status again", "rule_4", "_scheduler/_record.py", "not self.told & _BITS[status] and", ""),
     Mutation(
         "keep ended jobs",
-        "budget",
+        "nothing_is_kept",
         CORE,
         "        if job.status.is_terminal:\n            self._forget(scope, record)\n",
         "",
-        "tests/test_properties.py",
+        "tests/test_interleavings.py",
     ),
     Mutation(
         "end on an unknown word",
@@ -129,9 +129,9 @@ MUTATIONS = [
     Mutation(
         "call a vanished job not found",
         "rule_6",
-        CORE,
-        "JobNotFound if record.profile is None else JobVanished",
-        "JobNotFound",
+        LEDGER,
+        "        if job is not None and isinstance(error, JobNotFound):",
+        "        if False:",
     ),
     Mutation("believe one sweep", "rule_6", CORE, "if absence.sweeps > 1 and", "if absence.sweeps > 0 or"),
     Mutation("believe an incomplete sweep", "rule_6", CORE, "if sweep.is_complete:", "if True:"),
@@ -486,7 +486,14 @@ MUTATIONS = [
         "leave in any task", "rule_14", "_poller.py", "if self._entered_by != anyio.get_current_task().id:", "if False:"
     ),
     Mutation("keep what nobody was told", "nobody_was_told", "cli/_wait.py", " and not self.untold:", ":", WAIT),
-    Mutation("go on from anything", "another_project", "cli/_kept.py", "if here != ", "if here is ", WAIT),
+    Mutation(
+        "go on from anything",
+        "another_project",
+        CORE,
+        "            if there != here and",
+        "            if False and",
+        WAIT,
+    ),
     Mutation("keep at the end only", "was_killed", "cli/_kept.py", "if at_once or ", "if False and ", WAIT),
     Mutation("let pipes run ahead", "pipe_waits", "cli/_jobs_input.py", "    if narrow:\n", "    if False:\n", WAIT),
     Mutation(

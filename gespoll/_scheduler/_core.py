@@ -18,7 +18,6 @@ import attrs
 from gespoll._errors import (
     GespollError,
     JobNotFound,
-    JobVanished,
     SourceError,
     Throttled,
 )
@@ -482,9 +481,8 @@ class Scheduler:
             scope.queries.again(record, now)
 
     def _end_absent(self, scope: Scope, record: Record[Ledger], absence: Absence, now: float) -> None:
-        kind = JobNotFound if record.profile is None else JobVanished
         waited = now - absence.since
-        error = kind(record.ref, record.job, waited=waited, graph_missing=absence.graph_missing)
+        error = JobNotFound(record.ref, record.job, waited=waited, graph_missing=absence.graph_missing)
         self._end(scope, record, error, now)
 
     def _end_sweep(self, scope: Scope, sweep: Sweep, now: float) -> None:

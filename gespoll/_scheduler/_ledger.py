@@ -241,7 +241,10 @@ class Ledger:
         self._append(record, ref, previous, job, error_of(job), is_final=job.status.is_terminal, now=now, told=told)
 
     def tell_error(self, record: Record[Ledger], job: Job | None, error: Exception, now: float) -> None:
-        """Tell that a job can no longer be waited on, which stood last as `job` says."""
+        """Tell that a job can no longer be waited on, which stood last as `job` says.
+
+        One that is not found has vanished where this watch had seen it.
+        """
         ref = record.ref_for(self)
         if ref is None:
             return
@@ -250,7 +253,7 @@ class Ledger:
             self._freeze(record, ref, last, None)
             return
         job = _known_as(job, ref, last)
-        if job is not None and isinstance(error, JobNotFound) and not isinstance(error, JobVanished):
+        if job is not None and isinstance(error, JobNotFound):
             error = JobVanished(ref, job, waited=error.waited, graph_missing=error.graph_missing)
         self._append(record, ref, last, job, error, is_final=True, now=now, told=self._told(record))
 

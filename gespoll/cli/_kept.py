@@ -33,7 +33,6 @@ class KeptJob(msgspec.Struct):
     statuses: list[JobStatus] = []
     ended: bool = False
     failure: _Failure | None = None
-    scope: int = 0
 
     @property
     def ref(self) -> JobRef:
@@ -65,7 +64,6 @@ class KeptJob(msgspec.Struct):
 
 class _Jobs(msgspec.Struct):
     jobs: list[KeptJob] = []
-    scopes: list[str] = []
 
 
 class Kept:
@@ -91,7 +89,6 @@ class Kept:
         """The jobs to go on with; empty when there is no file."""
         self.refused = [job.ref for job in kept.jobs if job.was_refused]
         """The jobs to begin anew with."""
-        self._scopes = kept.scopes
         if self.refused and self._snapshot is not None:
             told = zip(self._snapshot["jobs"], kept.jobs, strict=True)
             self._snapshot["jobs"] = [entry for entry, job in told if not job.was_refused]
@@ -119,17 +116,9 @@ class Kept:
             return poller.watch(refs, timeout=timeout, max_open=max_open)
         try:
             watch = poller.resume(self._snapshot, refs, timeout=timeout, max_open=max_open)
-            self._check_scopes(poller.source)
         except ValueError as error:
             raise self._unusable(error) from None
         return watch
-
-    def _check_scopes(self, source: gespoll.JobSource) -> None:
-        """Refuse what is of another project, also where all has ended."""
-        for job in self.jobs:
-            here = source.scope(job.ref)
-            if here != self._scopes[job.scope]:
-                raise ValueError(f"its job {job.ref} belongs to {self._scopes[job.scope]!r}, and here to {here!r}")
 
     def keep(self, changes: gespoll.Watch, *, at_once: bool) -> None:
         """Write down what was told, at once or when it is time to.
