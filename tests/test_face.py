@@ -814,7 +814,7 @@ class TestFailures:
                 refs = submitting(*names, seconds=0.0005) if one_by_one and "timeout" not in limits else names
                 ends = await poller.wait_all(refs, graph="g", return_exceptions=True, **limits)  # type: ignore[arg-type]
                 told = poller.statistics()
-        assert [type(end) for end in ends] == [Job] * 1000
+        assert sum(isinstance(end, Job) for end in ends) == 1000
         assert told.queries + told.windows < 100
 
     async def test_a_last_look_is_confirmed_by_the_list_where_only_that_can(self) -> None:
