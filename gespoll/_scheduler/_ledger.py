@@ -252,7 +252,13 @@ class Ledger:
         if self.stopped_by is not None:
             self._freeze(record, ref, last, None)
             return
-        job = _known_as(job, ref, last)
+        known = self._standing(record).profile
+        if known is None:
+            job = None
+        elif job is None or job.status is not known.status:
+            job = known.job(ref)
+        elif job.ref is not ref:
+            job = attrs.evolve(job, ref=ref)
         if job is not None and isinstance(error, JobNotFound):
             error = JobVanished(ref, job, waited=error.waited, graph_missing=error.graph_missing)
         self._append(record, ref, last, job, error, is_final=True, now=now, told=self._told(record))
@@ -388,20 +394,6 @@ class Ledger:
         if self.on_failure != "end":
             return None
         return outcome_of(self.results()) if self._failed else self.cut
-
-
-def _known_as(job: Job | None, ref: JobRef, last: JobStatus | None) -> Job | None:
-    """Make of a last reading what the watch was told; `None` when it was told nothing."""
-    if last is None:
-        return None
-    if job is None:
-        return Job(ref=ref, status=last, reported_status=last.value)
-    if job.status is not last:
-        name, graph = job.name, job.related_graph
-        return Job(
-            ref=ref, status=last, reported_status=last.value, job_type=job.job_type, name=name, related_graph=graph
-        )
-    return job if job.ref is ref else attrs.evolve(job, ref=ref)
 
 
 def outcome_of(results: list[Job | Exception]) -> Exception | None:
