@@ -6,13 +6,16 @@
     │   │   └── ImportFailed      `.failed_files`
     │   │       └── ImportPartiallyFailed
     │   ├── JobCancelled
+    │   ├── UnknownEnd            it ended, in a word that nobody documents
     │   └── JobNotFound
     │       └── JobVanished
     ├── WaitTimeout               also a TimeoutError
+    │   └── PendingTimeout        one job never began to run
     ├── JobsFailed                also an ExceptionGroup
     └── SourceError               the status could not be read; no verdict on any job
         ├── TransportError, AuthenticationError, PermissionDenied, Throttled,
-        └── ServiceUnavailable, RequestRejected, ProtocolError
+        ├── ServiceUnavailable, RequestRejected, ProtocolError,
+        └── ListIncomplete, EndUnconfirmed
 
 Rule: fields first, and the text is one sentence built from the fields.
 """
@@ -140,6 +143,21 @@ class JobCancelled(JobError):
         return f"{self._subject} was cancelled at the server"
 
 
+class UnknownEnd(JobError):
+    """The job has ended, in a status that no API document names: whether well or badly is not known."""
+
+    job: Job
+
+    def __init__(self, ref: JobRef, job: Job) -> None:
+        super().__init__(ref, job)
+
+    def _sentence(self) -> str:
+        return (
+            f"{self._subject} ended as {self.job.reported_status!r}, a status that no API document names; look at the "
+            "graph itself, and pass connect(status_words=...) to say what the word means"
+        )
+
+
 class JobNotFound(JobError):
     """The server knows no such job, and said so for longer than the grace allows.
 
@@ -212,6 +230,17 @@ class WaitTimeout(GespollError, TimeoutError):
         if any(status is not None for status in self.last_seen.values()):
             return f"{text}; what was seen goes on at the server, wait again to follow it"
         return f"{text}; check ids, graph and endpoint, or wait longer"
+
+
+class PendingTimeout(WaitTimeout):
+    """One job was still pending `pending_timeout` seconds after it was handed in: it never began to run."""
+
+    def _sentence(self) -> str:
+        names = _names([str(ref) for ref in self.last_seen])
+        return (
+            f"job {names} is still pending after {self.timeout:g} s (pending_timeout); it may yet begin at the "
+            "server, so cancel it there before submitting it again"
+        )
 
 
 class JobsFailed(GespollError, ExceptionGroup[Exception]):
@@ -340,6 +369,22 @@ class RequestRejected(SourceError):
 
 class ProtocolError(SourceError):
     """A reply came that no API document describes: cut off, no JSON, wrong shape, blank status, too large."""
+
+
+class ListIncomplete(SourceError):
+    """The job list never shows itself as a whole, so that a job it lacks can be neither found nor ruled out."""
+
+
+class EndUnconfirmed(SourceError):
+    """A success was reported, and whether it is a whole one could not be confirmed.
+
+    Attributes:
+        job: the job as it was reported.
+    """
+
+    def __init__(self, detail: str, *, job: Job | None = None, **fields: Any) -> None:
+        super().__init__(detail, **fields)
+        self.job = job
 
 
 def error_of(job: Job) -> JobError | None:

@@ -157,6 +157,8 @@ class Job:
     """Engine jobs: the call that started it."""
     as_of: datetime | None = None
     """The server's clock when it answered (`Date` header; aware, UTC)."""
+    confirmed: bool = True
+    """False for an end that nothing confirmed, and for an import's success of which no reply told any files."""
     raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
     """The record as it came, with every field this library does not know; empty where only the state was kept."""
 

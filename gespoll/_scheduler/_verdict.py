@@ -1,0 +1,483 @@
+"""How a job stands, decided from all that was reported of it.
+
+Rule: one pure function, without clock, state or request; its questions come in this order, and within one the first
+line that applies decides. Nothing else ends a job. Each line has a name in `Line`, which `Poller.explain` shows and
+the tests bear.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+
+import attrs
+
+from gespoll._errors import (
+    EndUnconfirmed,
+    JobNotFound,
+    JobVanished,
+    ListIncomplete,
+    PendingTimeout,
+    SourceError,
+    UnknownEnd,
+)
+from gespoll._jobs import Job, JobRef, JobStatus
+from gespoll._scheduler._evidence import INCOMPLETE_SCANS, Channel, ChannelEvidence, Evidence, Word, worst_of
+
+DENIALS_AT_LEAST = 5
+"""Denials by queries, in a row, before a job counts as not found: the vendor's code for a missing job (GES.8301) is
+also its code for a passing network fault."""
+GRACES_OF_OPEN = 5
+"""Graces for which a query that goes on showing a job as open holds up a success that the list reported: five minutes
+by default, far beyond any lag between replicas."""
+SCANS_WITHOUT_QUERY = 2
+"""Complete scans that must lack a job that no query can be asked for, the second a grace after the first."""
+OUTAGE_BY_DEFAULT = 900.0
+"""Seconds that questions about an end and about absence take for an outage where `outage_timeout` is None."""
+
+
+class Phase(enum.Enum):
+    """How a job stands for the scheduler."""
+
+    NEW = "new"
+    OPEN = "open"
+    CONFIRMING = "confirming"
+    MISSING = "missing"
+    ENDED = "ended"
+
+
+class Line(enum.Enum):
+    """The lines of the verdict, in their order."""
+
+    LOST = "its service is lost"
+    NOTHING_MORE = "an end was reported that leaves nothing to know"
+    FULLER_REPORTED = "the channel that can say more reported an end, too"
+    FAILURE_STANDS = "a bad end was reported; what can say more was tried, cannot be asked, or had its grace"
+    SETTLED_ALONE = "a success was reported, and nothing that could say more can be asked"
+    SETTLED_LATE = "a success was reported, and what could say more had its grace"
+    DROPPED = "the channel that reported a success shows the job as open again"
+    NOT_CONFIRMED = "a success was reported, and could not be confirmed for the whole outage timeout"
+    CONFIRMING = "an end was reported that is to be confirmed"
+    NOT_FOUND = "queries deny it, and the list lacks it or cannot tell"
+    NOT_LISTED = "no query can be asked, and two complete scans lack it"
+    LIST_INCOMPLETE = "no query can be asked, and the list never shows itself as a whole"
+    UNREACHABLE = "neither a query nor the list can be asked"
+    MISSING = "a channel denies it, and nobody has shown it since"
+    SILENT = "no status of it was read for the whole outage timeout"
+    UNKNOWN_END = "an unknown word stands beside an end time, unchanged for the grace"
+    PENDING_TOO_LONG = "it is still pending after pending_timeout"
+    OPEN = "it is open"
+    NEW = "nobody has shown it yet"
+
+
+class ListState(enum.Enum):
+    """What a list can be used for."""
+
+    USABLE = "usable"
+    STALE = "stale"
+    """It reports old states as new: only ends and bad files count, and its scans are incomplete."""
+    REFUSED = "refused"
+    ABSENT = "absent"
+
+
+@attrs.frozen(kw_only=True)
+class Reach:
+    """What can be asked about one job."""
+
+    query: bool
+    """Whether a graph is known to ask in, and queries were not refused."""
+    query_refusal: SourceError | None = None
+    list_state: ListState = ListState.ABSENT
+    list_refusal: SourceError | None = None
+    list_failing_since: float = math.inf
+    """When the row of failures of the list began that is not over, in seconds."""
+    list_failure: SourceError | None = None
+    """The last of them."""
+    list_failed_at: float = -math.inf
+    """When that was."""
+    lost: SourceError | None = None
+    """What makes its scope or its source as a whole unreachable for good."""
+
+
+@attrs.frozen(kw_only=True)
+class Plane:
+    """Which channel can tell what an end leaves out."""
+
+    files: Channel | None = None
+    """The files of an import; `None` where no channel can."""
+    reason: Channel | None = None
+    """The reason of a failure; `None` where none can."""
+    reason_by_other: bool = False
+    """Whether the reason of a failure may be told by the channel that did not report it."""
+
+
+@attrs.frozen(kw_only=True)
+class Terms:
+    """How long what takes, in seconds."""
+
+    interval: float = 5.0
+    grace: float = 60.0
+    outage: float | None = 900.0
+    """`None` waits on."""
+    pending: float | None = None
+    """`None` waits on."""
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """How a job stands."""
+
+    phase: Phase
+    line: Line
+    job: Job | None = None
+    """The end, as it is emitted."""
+    error: Exception | None = None
+    """What it ends in where no end was reported, or where that cannot be relied on."""
+    is_unconfirmed: bool = False
+    """Whether the end is emitted without the confirmation that it called for."""
+    fuller: Channel | None = None
+    """While CONFIRMING: the channel that is asked."""
+    next_time: float = math.inf
+    """When it may change by the passing of time alone, in seconds."""
+
+
+@attrs.define
+class _Clock:
+    """The present, and the next moment after it that anything depended on."""
+
+    now: float
+    next_time: float = math.inf
+
+    def reached(self, at: float) -> bool:
+        if at <= self.now:
+            return True
+        self.next_time = min(self.next_time, at)
+        return False
+
+
+@attrs.frozen
+class _Case:
+    """All that a verdict depends on."""
+
+    ref: JobRef
+    evidence: Evidence
+    reach: Reach
+    plane: Plane
+    terms: Terms
+    clock: _Clock
+
+    @property
+    def outage(self) -> float:
+        return OUTAGE_BY_DEFAULT if self.terms.outage is None else self.terms.outage
+
+    def list_can_be_asked(self) -> bool:
+        """Whether the list is there, and has not failed for the outage timeout since the job joined."""
+        if self.reach.list_state in {ListState.ABSENT, ListState.REFUSED}:
+            return False
+        since = max(self.reach.list_failing_since, self.evidence.joined_at)
+        return self.terms.outage is None or not self.clock.reached(since + self.terms.outage)
+
+    def can_be_asked(self, channel: Channel) -> bool:
+        """Whether a channel can be asked for what an end leaves out; a list that merely fails can."""
+        if channel is Channel.QUERY:
+            return self.reach.query
+        return self.reach.list_state not in {ListState.ABSENT, ListState.REFUSED}
+
+    def tried_at(self, channel: Channel) -> float:
+        """When a channel was last tried, whatever came of it."""
+        tried = self.evidence.of(channel).tried_at
+        return max(tried, self.reach.list_failed_at) if channel is Channel.LIST else tried
+
+    def verdict(self, phase: Phase, line: Line, **fields: object) -> Verdict:
+        return Verdict(phase=phase, line=line, next_time=self.clock.next_time, **fields)  # type: ignore[arg-type]
+
+    def ended(self, line: Line, job: Job, *, unconfirmed: bool = False) -> Verdict:
+        """End the job as it was reported; an import's success of which nobody told files is not confirmed either."""
+        told = job.status is not JobStatus.SUCCESS or job.tells_files or not self.evidence.is_import
+        confirmed = told and not unconfirmed
+        job = job if job.confirmed is confirmed else attrs.evolve(job, confirmed=confirmed)
+        return Verdict(phase=Phase.ENDED, line=line, job=job, is_unconfirmed=unconfirmed)
+
+    def failed(self, line: Line, error: Exception) -> Verdict:
+        return Verdict(phase=Phase.ENDED, line=line, error=error)
+
+
+def decide(ref: JobRef, evidence: Evidence, reach: Reach, plane: Plane, terms: Terms, now: float) -> Verdict:
+    """Decide how a job stands.
+
+    Args:
+        ref: the job.
+        evidence: what both channels reported of it.
+        reach: what can be asked.
+        plane: which channel can tell what an end leaves out.
+        terms: how long what takes.
+        now: seconds on the monotonic clock.
+    """
+    case = _Case(ref, evidence, reach, plane, terms, _Clock(now))
+    return (
+        (_is_lost(case) if reach.lost is not None else None)
+        or (_has_ended(case) if evidence.ends else None)
+        or _is_missing(case)
+        or _is_silent(case)
+        or _is_stuck(case)
+        or _is_open(case)
+    )
+
+
+def decide_at_deadline(
+    ref: JobRef, evidence: Evidence, reach: Reach, plane: Plane, terms: Terms, now: float
+) -> Verdict | None:
+    """Decide as if patience were over, after a final poll; `None` leaves the job to a timeout."""
+    if not evidence.ends:
+        return None
+    found = decide(ref, evidence, reach, plane, terms, now)
+    if found.phase is Phase.ENDED and not (found.is_unconfirmed and _is_success(found.job)) and found.job is not None:
+        return found
+    case = _Case(ref, evidence, reach, plane, terms, _Clock(now))
+    end = reported_end(evidence)
+    return None if end.status is JobStatus.SUCCESS else case.ended(Line.FAILURE_STANDS, end, unconfirmed=True)
+
+
+def _is_success(job: Job | None) -> bool:
+    return job is not None and job.status is JobStatus.SUCCESS
+
+
+# 0. Is its scope or its source lost?
+
+
+def _is_lost(case: _Case) -> Verdict | None:
+    lost = case.reach.lost
+    assert lost is not None
+    if not case.evidence.ends:
+        return case.failed(Line.LOST, lost)
+    end = reported_end(case.evidence)
+    if end.status is not JobStatus.SUCCESS:
+        return case.ended(Line.LOST, end, unconfirmed=True)
+    return case.failed(Line.LOST, _unconfirmed(case, end, f"then {lost.detail}"))
+
+
+# 1. Was an end reported?
+
+
+def reported_end(evidence: Evidence) -> Job:
+    """Return the worse of the ends that were reported; a success is none while bad files are remembered."""
+    end = worst_of(reported.job for _, reported in evidence.ends)
+    files = evidence.by_query.files or evidence.by_list.files
+    if end.status is JobStatus.SUCCESS and files:
+        return attrs.evolve(end, status=JobStatus.PARTIALLY_FAILED, files=files)
+    return end
+
+
+def _has_ended(case: _Case) -> Verdict:
+    evidence, clock = case.evidence, case.clock
+    end = reported_end(evidence)
+    first = min(reported.first for _, reported in evidence.ends)
+    fuller = fuller_channel(end, evidence, case.plane)
+    if fuller is None:
+        return case.ended(Line.NOTHING_MORE, end)
+    count = sum(reported.count for _, reported in evidence.ends)
+    if evidence.of(fuller).end is not None and (end.status is not JobStatus.SUCCESS or count > 1):
+        return case.ended(Line.FULLER_REPORTED, end)
+    if end.status is not JobStatus.SUCCESS:
+        if case.tried_at(fuller) > first or not case.can_be_asked(fuller) or clock.reached(first + case.terms.grace):
+            return case.ended(Line.FAILURE_STANDS, end, unconfirmed=True)
+    elif not case.can_be_asked(fuller):
+        if count > 1 or clock.reached(first + case.terms.grace):
+            return _settle(case, Line.SETTLED_ALONE, end, fuller)
+    elif _had_its_grace(case, evidence.of(fuller), first):
+        return _settle(case, Line.SETTLED_LATE, end, fuller)
+    elif clock.reached(first + case.outage):
+        return case.failed(Line.NOT_CONFIRMED, _unconfirmed(case, end, _why_not(evidence.of(fuller), case)))
+    return case.verdict(Phase.CONFIRMING, Line.CONFIRMING, fuller=fuller)
+
+
+def _had_its_grace(case: _Case, fuller: ChannelEvidence, first: float) -> bool:
+    graces = GRACES_OF_OPEN if fuller.last_word is Word.OPEN else 1
+    return fuller.answered_at >= first + graces * case.terms.grace
+
+
+def fuller_channel(end: Job, evidence: Evidence, plane: Plane) -> Channel | None:
+    """Return the channel that may tell what an end leaves out; `None` where nothing is left to know."""
+    if end.status is JobStatus.SUCCESS:
+        may_be_import = evidence.is_import is not False
+        return plane.files if may_be_import and not end.tells_files else None
+    if end.status is JobStatus.PARTIALLY_FAILED:
+        return None if end.files else plane.files
+    if end.status is not JobStatus.FAILED or end.fail_reason is not None:
+        return None
+    if plane.reason_by_other:
+        told = [channel for channel, reported in evidence.ends if reported.job.status is JobStatus.FAILED]
+        return told[0].other if len(told) == 1 else None
+    return plane.reason
+
+
+def _settle(case: _Case, line: Line, end: Job, fuller: Channel) -> Verdict:
+    """Take a success as it was reported, unless the channel that reported it shows the job as open again."""
+    told = [(case.evidence.of(channel), reported) for channel, reported in case.evidence.ends]
+    if any(channel.last_word is not Word.OPEN for channel, _ in told):
+        return case.ended(line, end, unconfirmed=True)
+    if all(case.clock.reached(reported.last + case.terms.grace) for _, reported in told):
+        return case.verdict(Phase.OPEN, Line.DROPPED)
+    return case.verdict(Phase.CONFIRMING, Line.CONFIRMING, fuller=fuller)
+
+
+def _unconfirmed(case: _Case, end: Job, why: str) -> EndUnconfirmed:
+    detail = f"job {case.ref} was reported as {end.reported_status}, and nothing could confirm that: {why}"
+    return EndUnconfirmed(detail, job=attrs.evolve(end, confirmed=False), pending=(case.ref,))
+
+
+def _why_not(fuller: ChannelEvidence, case: _Case) -> str:
+    failure = fuller.failure or case.reach.list_failure
+    return str(failure) if failure is not None else "what could tell its files did not answer"
+
+
+# 2. Is it missing?
+
+
+def _is_missing(case: _Case) -> Verdict | None:
+    refusal = case.reach.query_refusal
+    if case.reach.query:
+        return case.failed(Line.NOT_FOUND, _not_found(case)) if _is_denied_by_query(case) else None
+    if _is_lacked_by_scans(case):
+        return case.failed(Line.NOT_LISTED, _not_found(case) if refusal is None else _not_listed(case, refusal))
+    if _is_never_whole(case):
+        return case.failed(Line.LIST_INCOMPLETE, refusal or _list_incomplete(case))
+    if not case.list_can_be_asked():
+        return case.failed(Line.UNREACHABLE, _unreachable(case))
+    return None
+
+
+def _missing_since(case: _Case, first_denial: float) -> float:
+    return max(first_denial, case.evidence.shown_at)
+
+
+def _is_denied_by_query(case: _Case) -> bool:
+    query = case.evidence.by_query
+    denials = query.denials
+    if denials is None or query.last_word is not Word.DENIED or denials.count < DENIALS_AT_LEAST:
+        return False
+    since = _missing_since(case, denials.first)
+    if denials.last < since + case.terms.grace:
+        return False
+    if not case.list_can_be_asked():
+        return True
+    scans, incomplete = case.evidence.by_list.denials, case.evidence.incomplete_scans
+    lacked = scans is not None and scans.last >= since
+    return lacked or (len(incomplete) >= INCOMPLETE_SCANS and incomplete[0] >= since)
+
+
+def _is_lacked_by_scans(case: _Case) -> bool:
+    scans = case.evidence.by_list.denials
+    if scans is None or scans.count < SCANS_WITHOUT_QUERY:
+        return False
+    return scans.last >= _missing_since(case, scans.first) + case.terms.grace
+
+
+def _is_never_whole(case: _Case) -> bool:
+    if len(case.evidence.incomplete_scans) < INCOMPLETE_SCANS:
+        return False
+    return case.clock.reached(max(case.evidence.shown_at, case.evidence.joined_at) + case.outage)
+
+
+def _not_found(case: _Case) -> JobNotFound:
+    kind = JobVanished if case.evidence.ever_shown else JobNotFound
+    denials = case.evidence.by_query.denials or case.evidence.by_list.denials
+    assert denials is not None  # which is why it is missing
+    return kind(case.ref, waited=case.clock.now - denials.first, graph_missing=denials.graph_missing)
+
+
+def _list_incomplete(case: _Case) -> ListIncomplete:
+    seconds = case.outage
+    return ListIncomplete(
+        f"job {case.ref} is neither found nor ruled out: the job list did not show itself as a whole for "
+        f"{seconds:.0f} s; give graph= to query the job by itself",
+        pending=(case.ref,),
+    )
+
+
+def _unreachable(case: _Case) -> SourceError:
+    refusal = case.reach.query_refusal
+    if refusal is not None:
+        return refusal
+    error = case.reach.list_refusal or case.reach.list_failure
+    if error is None:
+        return SourceError(f"job {case.ref} can be asked for nowhere: there is no list; give graph=")
+    return _advised(error, f"give graph= to query job {case.ref} by itself")
+
+
+def _not_listed(case: _Case, refusal: SourceError) -> SourceError:
+    return _advised(refusal, f"and the job list lacks job {case.ref}")
+
+
+def _advised(error: SourceError, advice: str) -> SourceError:
+    advised = error.with_pending(())
+    advised.detail = f"{error.detail}; {advice}"
+    return advised
+
+
+# 3. Is it silent?
+
+
+def _is_silent(case: _Case) -> Verdict | None:
+    if case.terms.outage is None:
+        return None
+    since = max(case.evidence.status_at, case.evidence.joined_at)
+    error = _silence(case)
+    if error is None or not case.clock.reached(since + case.terms.outage):
+        return None
+    return case.failed(Line.SILENT, error)
+
+
+def _silence(case: _Case) -> Exception | None:
+    """Return why no status is read of it, where a channel that can be asked fails or shows only sightings."""
+    query = case.evidence.by_query
+    if case.reach.query and query.failure is not None:
+        return query.failure
+    if not case.list_can_be_asked():
+        return None
+    if case.reach.list_failure is not None:
+        return case.reach.list_failure
+    if case.evidence.by_list.last_word is Word.THERE:
+        return SourceError(f"job {case.ref} is in the list, and its record cannot be read", pending=(case.ref,))
+    return None
+
+
+# 4. Is it stuck?
+
+
+def _is_stuck(case: _Case) -> Verdict | None:
+    evidence, terms = case.evidence, case.terms
+    for _, channel in evidence.channels:
+        if channel.stuck_since < math.inf and case.clock.reached(channel.stuck_since + terms.grace):
+            assert channel.open_job is not None  # whose word is unknown
+            return case.failed(Line.UNKNOWN_END, UnknownEnd(case.ref, channel.open_job))
+    if terms.pending is None or open_status(evidence) is not JobStatus.PENDING:
+        return None
+    if not case.clock.reached(evidence.first_joined_at + terms.pending):
+        return None
+    return case.failed(Line.PENDING_TOO_LONG, PendingTimeout(terms.pending, {case.ref: JobStatus.PENDING}))
+
+
+# 5. It is open
+
+
+def open_status(evidence: Evidence) -> JobStatus | None:
+    """Return the furthest status that was reported of a job while it was open; `None` where none was."""
+    reported = [each.open_job.status for _, each in evidence.channels if each.open_job is not None]
+    return max(reported, key=lambda status: status.rank, default=None)
+
+
+def _is_open(case: _Case) -> Verdict:
+    if _is_denied(case.evidence):
+        return case.verdict(Phase.MISSING, Line.MISSING)
+    if not case.evidence.ever_shown:
+        return case.verdict(Phase.NEW, Line.NEW)
+    return case.verdict(Phase.OPEN, Line.OPEN)
+
+
+def _is_denied(evidence: Evidence) -> bool:
+    """Whether a channel denied the job last, and neither has shown it since."""
+    return any(
+        channel.last_word is Word.DENIED and channel.answered_at >= evidence.shown_at
+        for _, channel in evidence.channels
+    )
