@@ -52,7 +52,10 @@ class Poller:
         knobs: `interval=5.0` (seconds: how soon a change is to be known), `max_per_second=10.0` (requests),
             `max_at_once=10` (requests under way), `request_timeout=30.0` (seconds), `not_found_grace=60.0`
             (seconds), `outage_timeout=900.0` (seconds without a good answer; 60 at most when there never
-            was one; `None` waits on).
+            was one; `None` waits on), `verify=3600.0` (seconds in which each job that only the list, or only
+            queries, show is asked for by the other), `pending_timeout=None` (seconds after which a job that never
+            began to run ends as `PendingTimeout`), `unconfirmed="accept"` ("raise" makes a success that nothing
+            confirmed an `EndUnconfirmed`).
 
     Raises:
         TypeError: when the source has no `get`, an observer is none, or a knob is no number.

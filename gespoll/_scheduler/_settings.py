@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import attrs
 
@@ -43,6 +43,14 @@ def _whole(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
         raise ValueError(f"{attribute.name}={value!r} must be 1 or more")
 
 
+Unconfirmed = Literal["accept", "raise"]
+
+
+def _unconfirmed(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value not in {"accept", "raise"}:
+        raise ValueError(f"{attribute.name}={value!r} must be 'accept' or 'raise'")
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """The knobs of a poller."""
@@ -59,6 +67,13 @@ class Settings:
     """Seconds a server may deny a job, five times in a row at least, before it counts as not found."""
     outage_timeout: float | None = attrs.field(default=900.0, validator=_positive_or_none)
     """Seconds without a good answer before waiting ends, 60 at most when there never was one; `None` waits on."""
+    verify: float | None = attrs.field(default=3600.0, validator=_positive_or_none)
+    """Seconds in which each job that one channel alone shows is asked for by the other, as far as the budget allows;
+    `None` leaves the least, one request in a hundred."""
+    pending_timeout: float | None = attrs.field(default=None, validator=_positive_or_none)
+    """Seconds after which a job that has never begun to run ends as `PendingTimeout`; `None` waits on."""
+    unconfirmed: Unconfirmed = attrs.field(default="accept", validator=_unconfirmed)
+    """Whether a success that nothing confirmed is one, or raises `EndUnconfirmed`."""
 
 
 class Knobs(TypedDict, total=False):
@@ -70,6 +85,9 @@ class Knobs(TypedDict, total=False):
     request_timeout: float
     not_found_grace: float
     outage_timeout: float | None
+    verify: float | None
+    pending_timeout: float | None
+    unconfirmed: Unconfirmed
 
 
 def check_knobs(names: Iterable[str]) -> None:
