@@ -45,7 +45,7 @@ from gespoll import (
     WaitTimeout,
 )
 from gespoll._scheduler import Get, Outcome, Request, Window
-from gespoll._scheduler._record import MISSES_AT_LEAST
+from gespoll._scheduler._verdict import DENIALS_AT_LEAST
 from gespoll._snapshot import Snapshot
 from gespoll.testing import FakeGES, ScriptedSource
 from tests.desk import Desk, ends_at, finals, job, statuses
@@ -268,15 +268,15 @@ def test_rule_6_absence_ends_a_job_only_after_grace_and_several_misses() -> None
     error = finals(ledger)["a"].error
     assert type(error) is JobNotFound
     assert error.waited >= 60.0
-    assert len(desk.queries) >= MISSES_AT_LEAST
+    assert len(desk.queries) >= DENIALS_AT_LEAST
 
 
 def test_rule_6_misses_in_a_row_are_needed_however_short_the_grace() -> None:
-    """Fewer answers that there is no such job than `MISSES_AT_LEAST` are never enough."""
-    assert MISSES_AT_LEAST >= 3
+    """Fewer answers that there is no such job than `DENIALS_AT_LEAST` are never enough."""
+    assert DENIALS_AT_LEAST >= 3
     desk = Desk(not_found_grace=0.0)
     ledger = desk.watch(["a"])
-    for _ in range(MISSES_AT_LEAST - 1):
+    for _ in range(DENIALS_AT_LEAST - 1):
         desk.answer(desk.next())
     assert not ledger.changes
     desk.answer(desk.next())

@@ -114,7 +114,7 @@ class ChannelEvidence:
         """Take in a status."""
         self.status_at = self.shown_at = now
         self.denials = None
-        self._keep_bad_files(job)
+        self.keep_bad_files(job)
         if not job.status.is_terminal:
             self._answered(Word.OPEN, now)
             self._note_stuck(job, now)
@@ -133,7 +133,8 @@ class ChannelEvidence:
         elif self.stuck_since == math.inf or self.open_job is None or _end_of(self.open_job) != _end_of(job):
             self.stuck_since = now
 
-    def _keep_bad_files(self, job: Job) -> None:
+    def keep_bad_files(self, job: Job) -> None:
+        """Remember the files of a reply with bad ones, until an end comes with its files."""
         if job.bad_files:
             self.files = job.files or ()
         elif job.status.is_terminal and job.tells_files:
@@ -213,15 +214,19 @@ class Evidence:
         """The worst end that each channel reported."""
         return tuple((channel, each.end) for channel, each in self.channels if each.end is not None)
 
+    def keep_bad_files(self, channel: Channel, job: Job) -> None:
+        """Take in no more than the bad files of what a channel reported, which is not believed otherwise."""
+        self.of(channel).keep_bad_files(job)
+
     @property
     def is_ordinary(self) -> bool:
-        """Whether it holds nothing but that the job is open and shown."""
+        """Whether it holds nothing but that the job is open and shown; a query may have failed before that."""
         words = {self.by_query.last_word, self.by_list.last_word}
         return words <= {Word.OPEN, None} and not (
             self.ends
             or self.by_query.files
             or self.by_list.files
-            or self.by_query.failure
+            or (self.by_query.failure is not None and self.by_query.tried_at >= self.shown_at)
             or self.incomplete_scans
             or min(self.by_query.stuck_since, self.by_list.stuck_since) < math.inf
         )

@@ -9,6 +9,7 @@ The scheduler asks `next_due` and `next_request`, and reports back what each req
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -24,6 +25,7 @@ from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import ASKED, Care, Record
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._sweep import Sweep
+from gespoll._scheduler._verdict import reported_end
 from gespoll._source import ListWindow
 
 _CANARY_EVERY = 20
@@ -53,29 +55,29 @@ class Scope:
         return len(self.queries.listed_only) < len(self.records)
 
     @property
-    def has_readable_list(self) -> bool:
-        """Whether there is a list, and it is not refused."""
-        return self.queries.has_list and self.listing.refusal is None
-
-    @property
     def kept(self) -> int:
         """How much is kept for the jobs of this scope; nothing when none is open."""
-        return len(self.records) + len(self.queries.singles) + len(self.queries.listed_only) + self.listing.kept
+        return (
+            len(self.records)
+            + len(self.queries.singles)
+            + len(self.queries.listed_only)
+            + len(self.queries.needs_list)
+            + self.listing.kept
+        )
 
     # What is open
 
     def add(self, record: Record[Any], now: float) -> None:
         """Take an open job in and plan its first look."""
         self.records[record.ref.job_id] = record
-        self.queries.locate(record, record.graph)
+        self.queries.sort(record)
         if not self.listing.add(record, now):
             self.queries.soon(record)
 
     def remove(self, record: Record[Any]) -> None:
         """Let a job go that has ended or is no longer waited on."""
         job_id = record.ref.job_id
-        self.records.pop(job_id, None)
-        self.queries.listed_only.discard(job_id)
+        self.queries.forget(record)
         self.listing.remove(job_id)
         if not self.records:
             self._rest()
@@ -84,7 +86,7 @@ class Scope:
         """Start over with a clean record when nothing is open: time in which nobody asked is no outage."""
         self.listing.rest()
         self.queries.singles.clear()
-        self.outage.since = None
+        self.outage.rest()
         self.hold.answered()
         self._since_canary = 0
 
@@ -176,11 +178,11 @@ class Scope:
         return due, reason
 
     def _why(self, record: Record[Any]) -> tuple[float, str]:
+        care = record.care
+        if care is not None and care.is_planned:
+            return care.due if care.due < math.inf else -math.inf, _personal_reason(care)
         if not self.queries.can_be_queried(record):
             return self.listing.next_look(), "without graph= only the list can show it: looked for in the next round"
-        care = record.care
-        if care is not None and care.is_personal:
-            return care.due, _personal_reason(care)
         if record.place is not None and self.listing.in_rounds:
             return self.listing.next_look(), "the list shows it: looked at in the next round"
         due = self.queries.singles.due_of(record)
@@ -197,7 +199,7 @@ class Scope:
     def queried(self, record: Record[Any], now: float) -> None:
         """Plan the next look at a job that a single query just showed."""
         self.listing.answers_alone(now)
-        if not self.queries.is_urgent(record) and (record.place is None or not self.listing.covers(now)):
+        if not self.queries.is_urgent(record) and (record.place is None or not self.listing.shows(record, now)):
             self.queries.in_turn(record, now + self.queries.delay(record, now))
         self.listing.begin_rounds(now)
 
@@ -213,6 +215,10 @@ class Scope:
         """Whether an entry that says `job_id` is open is so old that single queries would tell sooner."""
         patience = max(self.queries.interval, len(self.records) / self.queries.pace.rate)
         return self.ends.age(job_id, sent_at) >= patience
+
+    def believes_list(self, record: Record[Any], now: float) -> bool:
+        """Whether what the list shows of a job counts: not where it is stale, unless no query can be asked."""
+        return not self.listing.is_stale(now) or not self.queries.can_be_queried(record)
 
     def distrust(self, now: float) -> None:
         """Ask for the list no more, for a while: it tells old states as new."""
@@ -235,14 +241,25 @@ class Scope:
             self.queries.returned(request)
             self.queries.first(record)
 
+    def renewed(self) -> None:
+        """Ask again for what was refused: the credentials are new, and so may be what they allow."""
+        self.listing.renewed()
+        for record in self.records.values():
+            if record.care is not None and record.care.refusal is not None:
+                self.queries.refuse(record, None)
+
     def window_refused(self, request: Window, error: SourceError, now: float) -> bool:
         """Take a refused window in; tell whether the list is given up."""
         return self.listing.refused(request, error, now)
 
 
 def _personal_reason(care: Care) -> str:
-    if care.candidate is not None:
-        return f"its end ({care.candidate.reported_status}) is to be confirmed by a query"
-    if care.absence is not None:
-        return f"the service denied it {counted(care.absence.misses, 'time')}: asked again until the grace is over"
-    return f"the last query of it failed: {care.failure}"
+    evidence = care.evidence
+    if evidence is None:
+        return "it is queried by itself"
+    if evidence.ends:
+        return f"its end ({reported_end(evidence).reported_status}) is to be confirmed by a query"
+    denials = evidence.by_query.denials
+    if denials is not None:
+        return f"the service denied it {counted(denials.count, 'time')}: asked again until the grace is over"
+    return f"the last query of it failed: {evidence.by_query.failure}"

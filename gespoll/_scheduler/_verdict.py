@@ -87,6 +87,8 @@ class Reach:
     query: bool
     """Whether a graph is known to ask in, and queries were not refused."""
     query_refusal: SourceError | None = None
+    query_failure: SourceError | None = None
+    """What every request of its scope has ended in for the outage timeout, if it has."""
     list_state: ListState = ListState.ABSENT
     list_refusal: SourceError | None = None
     list_failing_since: float = math.inf
@@ -133,6 +135,8 @@ class Verdict:
     """The end, as it is emitted."""
     error: Exception | None = None
     """What it ends in where no end was reported, or where that cannot be relied on."""
+    drops_end: bool = False
+    """Whether what was reported is to be forgotten, and the job decided anew."""
     is_unconfirmed: bool = False
     """Whether the end is emitted without the confirmation that it called for."""
     fuller: Channel | None = None
@@ -145,11 +149,11 @@ class Verdict:
 class _Clock:
     """The present, and the next moment after it that anything depended on."""
 
-    now: float
+    present: float
     next_time: float = math.inf
 
     def reached(self, at: float) -> bool:
-        if at <= self.now:
+        if at <= self.present:
             return True
         self.next_time = min(self.next_time, at)
         return False
@@ -317,7 +321,7 @@ def _settle(case: _Case, line: Line, end: Job, fuller: Channel) -> Verdict:
     if any(channel.last_word is not Word.OPEN for channel, _ in told):
         return case.ended(line, end, unconfirmed=True)
     if all(case.clock.reached(reported.last + case.terms.grace) for _, reported in told):
-        return case.verdict(Phase.OPEN, Line.DROPPED)
+        return case.verdict(Phase.OPEN, Line.DROPPED, drops_end=True)
     return case.verdict(Phase.CONFIRMING, Line.CONFIRMING, fuller=fuller)
 
 
@@ -383,7 +387,7 @@ def _not_found(case: _Case) -> JobNotFound:
     kind = JobVanished if case.evidence.ever_shown else JobNotFound
     denials = case.evidence.by_query.denials or case.evidence.by_list.denials
     assert denials is not None  # which is why it is missing
-    return kind(case.ref, waited=case.clock.now - denials.first, graph_missing=denials.graph_missing)
+    return kind(case.ref, waited=case.clock.present - denials.first, graph_missing=denials.graph_missing)
 
 
 def _list_incomplete(case: _Case) -> ListIncomplete:
@@ -430,9 +434,9 @@ def _is_silent(case: _Case) -> Verdict | None:
 
 def _silence(case: _Case) -> Exception | None:
     """Return why no status is read of it, where a channel that can be asked fails or shows only sightings."""
-    query = case.evidence.by_query
-    if case.reach.query and query.failure is not None:
-        return query.failure
+    failure = case.evidence.by_query.failure or case.reach.query_failure
+    if case.reach.query and failure is not None:
+        return failure
     if not case.list_can_be_asked():
         return None
     if case.reach.list_failure is not None:
