@@ -386,13 +386,13 @@ def _settle(case: _Case, line: Line, end: Job, fuller: Channel) -> Verdict:
 
 
 def _unconfirmed(case: _Case, end: Job, why: str) -> EndUnconfirmed:
-    detail = f"job {case.ref} was reported as {end.reported_status}, and nothing could confirm that: {why}"
+    detail = f"job {case.ref} was reported as {end.reported_status!r}, but nothing could confirm it: {why}"
     return EndUnconfirmed(detail, job=attrs.evolve(end, confirmed=False), pending=(case.ref,))
 
 
 def _why_not(case: _Case, fuller: Channel) -> str:
     failure = case.failure(fuller)
-    return str(failure) if failure is not None else "what could tell its files did not answer"
+    return str(failure) if failure is not None else "what could list its files did not answer"
 
 
 # 2. Is it missing?
@@ -463,12 +463,11 @@ def _last_shown(evidence: Evidence) -> Job | None:
 
 
 def _list_incomplete(case: _Case) -> ListIncomplete:
-    seconds = case.outage
-    return ListIncomplete(
-        f"job {case.ref} is neither found nor ruled out: the job list did not show itself as a whole for "
-        f"{seconds:.0f} s; give graph= to query the job by itself",
-        pending=(case.ref,),
+    detail = (
+        f"job {case.ref} was neither found nor ruled out: the job list could not be read in full for "
+        f"{case.outage:.0f} s; give graph= to query the job by itself"
     )
+    return ListIncomplete(detail, pending=(case.ref,))
 
 
 def _unreachable(case: _Case) -> SourceError:
@@ -477,12 +476,14 @@ def _unreachable(case: _Case) -> SourceError:
         return refusal
     error = case.reach.list_refusal or case.failure(Channel.LIST)
     if error is None:
-        return SourceError(f"job {case.ref} can be asked for nowhere: there is no list; give graph=")
+        return SourceError(
+            f"job {case.ref} cannot be looked up: there is no job list; give graph= to query it by itself"
+        )
     return _advised(error, f"give graph= to query job {case.ref} by itself")
 
 
 def _not_listed(case: _Case, refusal: SourceError) -> SourceError:
-    return _advised(refusal, f"and the job list lacks job {case.ref}")
+    return _advised(refusal, f"the job list does not have job {case.ref} either")
 
 
 def _advised(error: SourceError, advice: str) -> SourceError:
@@ -513,7 +514,7 @@ def _silence(case: _Case) -> SourceError | None:
     if case.failure(Channel.LIST) is not None:
         return case.failure(Channel.LIST)
     if case.word(Channel.LIST) is Word.THERE:
-        return SourceError(f"job {case.ref} is in the list, and its record cannot be read", pending=(case.ref,))
+        return SourceError(f"job {case.ref} is in the job list, but its record cannot be read", pending=(case.ref,))
     return None
 
 
