@@ -265,8 +265,8 @@ class Evidence:
         self.by_query.deny(now, now, graph_missing=graph_missing)
 
     def deny_by_scan(self, began_at: float, now: float) -> None:
-        """Take in that a complete scan lacked the job; one that began before the list showed it denies nothing."""
-        if began_at < self.by_list.shown_at:
+        """Take in that a complete scan lacked the job; one that began before it was last shown denies nothing."""
+        if began_at < self.shown_at:
             self.by_list.answer(now)
             return
         self.by_list.deny(began_at, now)
