@@ -99,6 +99,11 @@ class ImportFile:
             return "failed"
         return "loaded" if word == "success" and not self.failed_lines else "partial"
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether it was not, or not wholly, loaded."""
+        return self.outcome in {"partial", "failed"}
+
     def _outcome_by_counts(self) -> Literal["loaded", "partial", "untold"]:
         if self.failed_lines is not None:
             return "partial" if self.failed_lines else "loaded"
@@ -165,7 +170,7 @@ class Job:
     @property
     def bad_files(self) -> tuple[ImportFile, ...]:
         """The files that were not, or not wholly, loaded."""
-        return tuple(file for file in self.files or () if file.outcome in {"partial", "failed"})
+        return tuple(file for file in self.files or () if file.is_bad)
 
     @property
     def tells_files(self) -> bool:
