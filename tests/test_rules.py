@@ -47,7 +47,7 @@ from gespoll import (
     WaitTimeout,
     Watch,
 )
-from gespoll._scheduler import Get, Outcome, Request, Window
+from gespoll._scheduler import Get, Ledger, Outcome, Request, Window
 from gespoll._scheduler._record import MISSES_AT_LEAST
 from gespoll._slices import pull
 from gespoll._snapshot import Snapshot
@@ -477,6 +477,107 @@ def test_rule_11_a_last_look_takes_30_seconds_at_most() -> None:
     assert desk.scheduler.next_deadline() == 40.0
     desk.scheduler.pass_deadlines(40.0)
     assert isinstance(finals(ledger)["a"].error, WaitTimeout)
+
+
+def throttled(*, seconds: float | None = None, limit: float | None = None, policy: str | None = None) -> Throttled:
+    """Make a throttled reply: wait so long, or ask so often a second."""
+    error = Throttled("slow down", retry_after=seconds)
+    error.limit, error.policy = limit, policy
+    return error
+
+
+def ends_at_times(ledger: Ledger) -> dict[str, float]:
+    """Give when each job timed out."""
+    assert all(isinstance(change.error, WaitTimeout) for change in finals(ledger).values())
+    return {job_id: round(change.observed_at, 1) for job_id, change in finals(ledger).items()}
+
+
+@pytest.mark.parametrize("limits", [{"timeout": 3.0}, {"job_timeout": 3.0}])
+@pytest.mark.parametrize(("listing", "ids"), [(False, "a"), (True, "ab"), (False, "abc")])
+def test_rule_11_a_timeout_does_not_wait_for_a_final_poll_that_may_not_leave(
+    limits: dict[str, Any], listing: bool, ids: str
+) -> None:
+    """The server asked to wait for a minute: the jobs end at their deadline, and the error says what it said."""
+    desk = Desk(listing=listing)
+    ledger = desk.watch(ids, **limits)
+    desk.answer(desk.next(), throttled(seconds=60.0))
+    desk.run(until=100.0)
+    assert ends_at_times(ledger) == dict.fromkeys(ids, 3.0)
+    assert len(desk.asked) == 1
+
+
+def test_rule_11_timeout_0_does_not_wait_where_nothing_may_leave() -> None:
+    """Another wait was told to wait for a minute; so was a wait that goes on from a snapshot of long ago."""
+    desk = Desk()
+    old = desk.watch("b", timeout=5.0)
+    snapshot = desk.snapshot(old)
+    desk.answer(desk.next(), throttled(seconds=60.0))
+    desk.now = 20.0
+    desk.scheduler.leave(old)
+    desk.watch("a")
+    desk.answer(desk.next(), throttled(seconds=60.0))
+    at_once, resumed = desk.watch("b", timeout=0), desk.resume(snapshot, "")
+    resumed.ends_at = 5.0
+    desk.scheduler.open(resumed, desk.now)
+    begun = round(desk.now, 1)
+    desk.run(until=70.0)
+    assert ends_at_times(at_once) == ends_at_times(resumed) == {"b": begun}
+
+
+@pytest.mark.parametrize(("kind", "other"), [(Window, Get), (Get, Window)])
+def test_rule_11_final_polls_leave_by_the_api_that_is_not_held(kind: type[Request], other: type[Request]) -> None:
+    """One API may be asked once in minutes: the other shows all that are open, and the ends of those that ended."""
+    desk = Desk({job_id: ends_at(job_id, 18.0) for job_id in "abc"}, listing=True, interval=60.0)
+    ledger = desk.watch("abc", timeout=20.0)
+    if kind is Get:
+        desk.unlisted = set("abc")
+    request = desk.next()
+    while not isinstance(request, kind):
+        desk.answer(request)
+        request = desk.next()
+    desk.answer(request, throttled(limit=1 / 300, policy="api"))
+    desk.unlisted = set()
+    desk.run(until=100.0)
+    assert {change.status for change in finals(ledger).values()} == {JobStatus.SUCCESS}
+    assert max(change.observed_at for change in finals(ledger).values()) < 22.0
+    assert {type(each) for each in desk.asked if each.sent_at >= 20.0} == {other}
+
+
+def test_rule_11_as_many_final_polls_are_taken_as_may_leave_in_time() -> None:
+    """Three of ten queries may leave in half a minute: seven jobs end at the deadline, and all in one error."""
+    desk = Desk(dict.fromkeys("abcdefghij", lambda now: None) | {n: ends_at(n, 1e9) for n in "abcdefghij"})
+    ledger = desk.watch("abcdefghij", timeout=20.0)
+    desk.answer(desk.next(), throttled(limit=0.1 / 0.95))
+    desk.run(until=100.0)
+    at = ends_at_times(ledger)
+    assert list(at.values()).count(20.0) == 7
+    assert max(at.values()) < 50.0
+    error = ledger.outcome()
+    assert isinstance(error, WaitTimeout)
+    assert {ref.job_id for ref in error.pending} == set("abcdefghij")
+
+
+def test_rule_11_a_final_poll_that_is_throttled_ends_what_waits_behind_it() -> None:
+    """What it holds back could not leave in time any more."""
+    desk = Desk({n: ends_at(n, 1e9) for n in "abc"}, interval=60.0, max_per_second=1.0)
+    ledger = desk.watch("abc", timeout=20.0)
+    desk.run(until=19.9)
+    desk.now = 20.0
+    desk.scheduler.pass_deadlines(20.0)
+    desk.answer(desk.next(), throttled(seconds=60.0))
+    desk.run(until=100.0)
+    assert ends_at_times(ledger) == dict.fromkeys("abc", 20.0)
+
+
+def test_rule_11_no_final_poll_is_waited_for_while_all_that_is_under_way_hangs() -> None:
+    """With no slot free within half a minute the timeout comes at once."""
+    desk = Desk({n: ends_at(n, 1e9) for n in "abc"}, max_at_once=2, request_timeout=300.0)
+    ledger = desk.watch("abc", timeout=10.0)
+    desk.next()
+    desk.next()
+    desk.now = 10.0
+    desk.scheduler.pass_deadlines(10.0)
+    assert ends_at_times(ledger) == dict.fromkeys("abc", 10.0)
 
 
 def test_rule_11_lag_is_told_by_the_servers_clock_alone() -> None:
