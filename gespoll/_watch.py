@@ -35,9 +35,11 @@ def as_ref(job: JobRef | str, graph: str | None) -> JobRef:
 
     Raises:
         TypeError: when it is neither a `JobRef` nor a `str`.
-        ValueError: when the id cannot be one.
+        ValueError: when the id cannot be one, or the ref names another graph than `graph`.
     """
     if isinstance(job, JobRef):
+        if graph is not None and job.graph is not None and job.graph != graph:
+            raise ValueError(f"{job!r} names the graph {job.graph!r} and is handed in with graph={graph!r}: drop one")
         return job
     if isinstance(job, str):
         return JobRef(job, graph)
