@@ -227,7 +227,8 @@ class Scope:
             return self.listing.next_look(), "without graph= only the list can show it: looked for in the next round"
         care = record.care
         if care is not None and care.is_personal:
-            return care.due, _personal_reason(care)
+            is_urgent = care.due == math.inf  # it stands before all others, without a time of its own
+            return -math.inf if is_urgent else care.due, _personal_reason(care)
         if record.place is not None and self.listing.in_rounds:
             return self.listing.next_look(), "the list shows it: looked at in the next round"
         due = self.queries.singles.due_of(record)
