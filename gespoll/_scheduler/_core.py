@@ -19,6 +19,7 @@ from gespoll._errors import (
     EndUnconfirmed,
     GespollError,
     JobNotFound,
+    ServiceUnavailable,
     SourceError,
     Throttled,
 )
@@ -29,7 +30,7 @@ from gespoll._scheduler._judge import Judge
 from gespoll._scheduler._ledger import Expiry, Ledger
 from gespoll._scheduler._listing import Listing
 from gespoll._scheduler._memory import Clocks, profile_in, written
-from gespoll._scheduler._observation import Scope
+from gespoll._scheduler._observation import Leave, Scope
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import Key, Profile, Record, merged, profile_of
 from gespoll._scheduler._requests import Get, Request, Window
@@ -45,7 +46,7 @@ _logger = logging.getLogger("gespoll")
 Outcome = Job | ListWindow | GespollError | CredentialsRenewed
 """What came of a request: a reading, or the error it ended in."""
 LAST_LOOK_AT_MOST = 30.0
-"""Seconds that a last look may take after a deadline, at most."""
+"""Seconds within which the final poll after a deadline must leave and be answered, at most (rule 11)."""
 FIRST_PATIENCE = 60.0
 """Seconds after which a service that never answered is given up."""
 _PROFILES_KEPT = 10_000
@@ -79,6 +80,7 @@ class Scheduler:
         self._suspects: set[Window] = set()
         self._profiles: dict[Profile, Profile] = {}
         self._expiring: dict[Ledger, None] = {}
+        self._under_way: dict[Request, None] = {}
         self._last_readings: dict[Key, Job] = {}
         self._tally = Tally()
         self.fatal: Exception | None = None
@@ -234,6 +236,7 @@ class Scheduler:
             request = scope.next_request(now)
             if request is not None:
                 self._budget.spend(now)
+                self._under_way[request] = None
                 self._tally.sent(request)
                 return request
         return None
@@ -266,6 +269,7 @@ class Scheduler:
 
     def abandon(self, request: Request, now: float) -> None:
         """Take back a request that was cancelled before it brought anything."""
+        self._under_way.pop(request, None)
         if isinstance(request, Window):
             self._suspects.discard(request)
         self._scopes[request.scope].again(request)
@@ -284,6 +288,7 @@ class Scheduler:
             now: seconds on the monotonic clock.
         """
         scope = self._scopes[request.scope]
+        self._under_way.pop(request, None)
         if isinstance(request, Window) and not isinstance(outcome, ListWindow):
             self._suspects.discard(request)
         if isinstance(outcome, CredentialsRenewed):
@@ -579,6 +584,8 @@ class Scheduler:
             self._query_failed(scope, request, error, hit, now)
         if is_over and not (isinstance(request, Window) and scope.can_query):
             self._judge_all(scope, scope.records.values(), now)
+        if self._expiring and isinstance(error, Throttled | ServiceUnavailable):
+            self._poll_last_again(now)
 
     def _throttled(self, scope: Scope, request: Request, error: Throttled, now: float) -> None:
         """Slow down what the limit is for: one kind of request, or all where the server does not say."""
@@ -724,13 +731,41 @@ class Scheduler:
         if not left:
             return
         self._expiring[ledger] = None
-        patience = min(self._settings.request_timeout, LAST_LOOK_AT_MOST)
         if len(expiry.records) == len(left):  # it is a new one
-            self._set_deadline(now + patience, ledger, None, timeout, expiry)
-        for name, scope in self._scopes.items():
+            self._set_deadline(now + self._patience, ledger, None, timeout, expiry)
+        self._poll_last(ledger, expiry, left, now)
+
+    @property
+    def _patience(self) -> float:
+        return min(self._settings.request_timeout, LAST_LOOK_AT_MOST)
+
+    def _poll_last(self, ledger: Ledger, expiry: Expiry, left: list[Record[Ledger]], now: float) -> None:
+        """Plan the final polls of jobs; those whose poll cannot leave in time end at once, in one error."""
+        within = Leave(self._leaves_at(now), expiry.since + self._patience, self._budget.rate)
+        unpolled: list[Record[Ledger]] = []
+        for name, scope in list(self._scopes.items()):
             here = [record for record in left if record.scope == name]
             if here:
-                scope.look_now(here, now)
+                unpolled += scope.look_now(here, now, within)
+        if unpolled:
+            self._give_up_expired(ledger, Expiry(since=now, timeout=expiry.timeout, records=unpolled), now)
+            self._give_up_spent([ledger], now)
+
+    def _leaves_at(self, now: float) -> float:
+        """Return when the next request may leave: by the budget, and by how many are under way."""
+        ready = max(self._budget.ready_at, now)
+        if len(self._under_way) < self._settings.max_at_once:
+            return ready
+        return max(ready, next(iter(self._under_way)).sent_at + self._settings.request_timeout)
+
+    def _poll_last_again(self, now: float) -> None:
+        """Plan anew the final polls that a failure keeps from leaving as planned."""
+        for ledger in list(self._expiring):
+            for expiry, left in ledger.to_be_polled():
+                within = Leave(self._leaves_at(now), expiry.since + self._patience, self._budget.rate)
+                blocked = {name: scope for name, scope in self._scopes.items() if scope.is_blocked(within)}
+                waiting = [each for each in left if each.scope in blocked and not blocked[each.scope].is_polling(each)]
+                self._poll_last(ledger, expiry, waiting, now)
 
     def _drop_deadlines(self, ledger: Ledger) -> None:
         """Forget the deadlines of a watch that is left, many at a time, so that each costs little."""

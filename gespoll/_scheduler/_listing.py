@@ -278,9 +278,18 @@ class Listing:
         self._page_was_last = not self._page_was_last
         return not self._page_was_last
 
-    def look_now(self, count: int, now: float) -> bool:
-        """Begin a round at once, where that takes fewer requests than querying some jobs; tell whether it does."""
-        if not self.covers(now) or count <= max(self.cost, 1):
+    @property
+    def ready_at(self) -> float:
+        """When a request may leave, by what the list's own limits and failures allow."""
+        return max(self._ready_at, self.pace.ready_at)
+
+    def look_now(self, count: int, now: float, *, must: bool) -> bool:
+        """Begin a round at once, where that takes fewer requests than querying some jobs, or must serve.
+
+        Returns:
+            Whether it does.
+        """
+        if not self.covers(now) or (count <= max(self.cost, 1) and not must):
             return False
         self.hurry()
         return True

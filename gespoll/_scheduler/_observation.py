@@ -31,6 +31,20 @@ from gespoll._source import ListWindow
 _CANARY_EVERY = 20
 
 
+@attrs.frozen
+class Leave:
+    """How far requests may leave: from when, until when, and how many a second."""
+
+    ready: float
+    until: float
+    rate: float
+
+    def room(self, ready: float, rate: float) -> int:
+        """Return how many may, of a kind that may not leave before `ready`, nor at more than `rate`."""
+        seconds = self.until - max(ready, self.ready)
+        return max(math.ceil(seconds * min(rate, self.rate)), 0)
+
+
 @attrs.define(eq=False)
 class Scope:
     """The open jobs of one list, and how they are looked at."""
@@ -90,19 +104,51 @@ class Scope:
         self.hold.answered()
         self._since_canary = 0
 
-    def look_now(self, records: list[Record[Any]], now: float) -> None:
-        """Look at some jobs once more, before anything else: by the list where that takes fewer requests."""
+    def look_now(self, records: list[Record[Any]], now: float, within: Leave) -> list[Record[Any]]:
+        """Poll some jobs once more, before anything else: by the list where that takes fewer requests.
+
+        Returns:
+            The jobs whose poll cannot leave in time.
+        """
         urgent = self.queries.singles.urgent
-        listing = self.listing.look_now(len(records) + urgent, now)
-        if not listing and not all(map(self.queries.can_be_queried, records)):
+        room = within.room(self._queries_ready, self.queries.pace.rate) - urgent
+        list_serves = within.room(self._list_ready, self.listing.pace.rate) > 0
+        listing = list_serves and self.listing.look_now(len(records) + urgent, now, must=len(records) > room)
+        if list_serves and not listing and not all(map(self.queries.can_be_queried, records)):
             self.listing.hurry()
         unplaced = sum(record.place is None for record in records) + urgent
-        walk = listing and unplaced > max(self.listing.cost, 1)  # it shows them in fewer requests, too
+        walk = listing and (unplaced > max(self.listing.cost, 1) or unplaced > room)  # it shows them for less
+        unpolled = []
         for record in records:
-            if record.is_personal or not listing or (record.place is None and not walk):
-                self.queries.first(record)
+            if not self.queries.can_be_queried(record):
+                if not list_serves:
+                    unpolled.append(record)
+            elif record.is_personal or not listing or (record.place is None and not walk):
+                room -= 1
+                if room >= 0:
+                    self.queries.first(record)
+                elif not listing or record.is_personal or (record.place is None and not walk):
+                    unpolled.append(record)
             elif record.place is None:
                 self.queries.soon(record)
+        return unpolled
+
+    @property
+    def _queries_ready(self) -> float:
+        return max(self.hold.until, self.queries.pace.ready_at)
+
+    @property
+    def _list_ready(self) -> float:
+        return max(self.hold.until, self.listing.ready_at)
+
+    def is_blocked(self, within: Leave) -> bool:
+        """Whether final polls cannot leave in time by one of the channels, or by both."""
+        return max(self._queries_ready, self._list_ready, within.ready) >= within.until
+
+    def is_polling(self, record: Record[Any]) -> bool:
+        """Whether a request is under way that may show a job."""
+        by_list = record.place is not None or not self.queries.can_be_queried(record)
+        return bool(record.state & ASKED or (by_list and self.listing.under_way))
 
     # Which request next
 
