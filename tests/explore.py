@@ -36,8 +36,11 @@ from gespoll._scheduler._evidence import (
     Word,
 )
 from gespoll._scheduler._verdict import (
+    DATABASE_EDITION,
     DENIALS_AT_LEAST,
     GRACES_OF_OPEN,
+    MANAGEMENT,
+    MEMORY_EDITION,
     SCANS_WITHOUT_QUERY,
     Line,
     ListState,
@@ -52,9 +55,9 @@ from gespoll._scheduler._verdict import (
 
 REF = JobRef("j", "g")
 PLANES = {
-    "management": Plane(files=Channel.QUERY),
-    "memory": Plane(files=Channel.LIST, reason_by_other=True),
-    "database": Plane(reason=Channel.QUERY),
+    "management": MANAGEMENT,
+    "memory": MEMORY_EDITION,
+    "database": DATABASE_EDITION,
 }
 QUERY, LIST = Channel.QUERY, Channel.LIST
 GOOD = ImportFile(kind="edgeset", path="e.csv", status="success", total_lines=9, failed_lines=0)

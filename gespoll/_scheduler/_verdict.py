@@ -64,19 +64,47 @@ class Line(enum.Enum):
     FAILURE_STANDS = "a bad end was reported; what can say more was tried, cannot be asked, or had its grace"
     SETTLED_ALONE = "a success was reported, and nothing that could say more can be asked"
     SETTLED_LATE = "a success was reported, and what could say more had its grace"
-    DROPPED = "the channel that reported a success shows the job as open again"
     NOT_CONFIRMED = "a success was reported, and could not be confirmed for the whole outage timeout"
     CONFIRMING = "an end was reported that is to be confirmed"
+    DROPPED = "the channel that reported a success shows the job as open again"
     NOT_FOUND = "queries deny it, and the list lacks it or cannot tell"
     NOT_LISTED = "no query can be asked, and two complete scans lack it"
     LIST_INCOMPLETE = "no query can be asked, and the list never shows itself as a whole"
     UNREACHABLE = "neither a query nor the list can be asked"
-    MISSING = "a channel denies it, and nobody has shown it since"
     SILENT = "no status of it was read for the whole outage timeout"
     UNKNOWN_END = "an unknown word stands beside an end time, unchanged for the grace"
     PENDING_TOO_LONG = "it is still pending after pending_timeout"
-    OPEN = "it is open"
     NEW = "nobody has shown it yet"
+    MISSING = "a channel denies it, and nobody has shown it since"
+    OPEN = "it is open"
+
+    @property
+    def number(self) -> str:
+        """The number of its question, and its place there."""
+        return _NUMBERS[self]
+
+
+_NUMBERS = {
+    Line.LOST: "0",
+    Line.NOTHING_MORE: "1.1",
+    Line.FULLER_REPORTED: "1.2",
+    Line.FAILURE_STANDS: "1.3",
+    Line.SETTLED_ALONE: "1.4",
+    Line.SETTLED_LATE: "1.5",
+    Line.NOT_CONFIRMED: "1.6",
+    Line.CONFIRMING: "1.7",
+    Line.DROPPED: "1.8",
+    Line.NOT_FOUND: "2.1",
+    Line.NOT_LISTED: "2.2",
+    Line.LIST_INCOMPLETE: "2.3",
+    Line.UNREACHABLE: "2.4",
+    Line.SILENT: "3",
+    Line.UNKNOWN_END: "4.1",
+    Line.PENDING_TOO_LONG: "4.2",
+    Line.NEW: "5.1",
+    Line.MISSING: "5.2",
+    Line.OPEN: "5.3",
+}
 
 
 class ListState(enum.Enum):
@@ -130,6 +158,13 @@ class Plane:
     """The reason of a failure; `None` where none can."""
     reason_by_other: bool = False
     """Whether the reason of a failure may be told by the channel that did not report it."""
+
+
+MANAGEMENT = Plane(files=Channel.QUERY)
+MEMORY_EDITION = Plane(files=Channel.LIST, reason_by_other=True)
+"""The engine's; the list tells files and reasons there, and a query may tell a reason."""
+DATABASE_EDITION = Plane(reason=Channel.QUERY)
+"""The engine's; nobody tells files there."""
 
 
 @attrs.frozen(kw_only=True)
@@ -563,6 +598,6 @@ def _is_open(case: _Case) -> Verdict:
 def _is_denied(case: _Case) -> bool:
     """Whether a channel denied the job last, and neither has shown it since."""
     return any(
-        case.word(channel) is Word.DENIED and each.denials is not None and each.denials.last >= case.shown_at
+        case.word(channel) is Word.DENIED and each.denials is not None and each.denials.last > case.shown_at
         for channel, each in case.evidence.channels
     )
