@@ -56,16 +56,16 @@ def burst(count: int, seed: int, median: float = MEDIAN_SECONDS) -> list[Work]:
     ]
 
 
-def evenly(count: int, seed: int, seconds: float) -> list[Work]:
+def evenly(count: int, seed: int, seconds: float, *, in_order: bool = False) -> list[Work]:
     """Draw jobs that one program submits in a row, and that end at equal distances over some time.
-
-    Nothing ties a job's end to its place in the list, nor to its id.
 
     Args:
         count: how many jobs.
         seed: what chance starts from.
         seconds: from the begin of waiting until the last one ends.
+        in_order: end first what was submitted first; without, nothing ties a job's end to its place in the list.
     """
     works, ends = burst(count, seed), [seconds * (number + 1) / count for number in range(count)]
-    Random(seed).shuffle(ends)
+    if not in_order:
+        Random(seed).shuffle(ends)
     return [attrs.evolve(work, ends_at=end) for work, end in zip(works, ends, strict=True)]
