@@ -298,7 +298,7 @@ def measured(shape: Shape, seeds: int) -> Row:
 
 def row(shape: Shape, results: Sequence[Result]) -> Row:
     """Sum the seeds up."""
-    p50, p99, worst = (Spread(percentile(result.latencies, share) for result in results) for share in (0.5, 0.99, 1.0))
+    p50, p99, worst = (spread_of(results, share) for share in (0.5, 0.99, 1.0))
     wrong = sum((result.wrong for result in results), Counter[str]())
     not_ended = sum(result.not_ended for result in results)
     in_time = within(p99.median, shape.p99) and within(max(worst.values), shape.worst)
@@ -320,6 +320,11 @@ def row(shape: Shape, results: Sequence[Result]) -> Row:
             "not ended": str(not_ended),
         },
     )
+
+
+def spread_of(results: Sequence[Result], share: float) -> Spread:
+    """Return a percentile of the latencies over the runs; it is no number where no verdict of a run was right."""
+    return Spread(percentile(result.latencies or [math.nan], share) for result in results)
 
 
 def within(seconds: float, aim: float | None) -> bool:
