@@ -31,7 +31,7 @@ FEWER_JOBS = 600  # where some are frozen: each of those may cost many requests
 ENDING_SECONDS = 300.0
 CROWDED_SECONDS = 100.0  # 20 ends a second, twice of what the default budget can confirm
 SHARE = 0.1  # of the jobs, those that end badly or that a channel lies about
-KNOWN_WITHIN = 3600.0  # seconds after the last end until a row is over
+KNOWN_WITHIN = 1800.0  # seconds after the last end until a row is over: twice the longest patience by default
 ONE_KNOWN_WITHIN = 60_000.0  # the same for one of 500: a query in a hundred seconds takes 50,000 for all of them
 DRAWS = 5  # of the one of 500 on each seed: its figure is where it stands in the turn of queries, which is chance
 PLAIN = Behaviour(per_second=None, round_trip=0.3, jitter=1 / 3, max_page=1000)

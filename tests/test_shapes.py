@@ -114,7 +114,8 @@ def test_queries_of_listed_jobs_are_told_apart() -> None:
 def test_one_shape_can_be_picked() -> None:
     """A text picks the rows whose name holds it."""
     assert parse(["shapes", "--only", "frozen"]).only == "frozen"
-    assert [row.what for row in shapes.run(1, only="newest")] == ["newest first"]
+    rows = shapes.run(1, only="newest")
+    assert [(row.what, row.columns["wrong"], row.columns["not ended"]) for row in rows] == [("newest first", "0", "0")]
 
 
 def test_rows_of_another_benchmark_cannot_be_picked(capsys: pytest.CaptureFixture[str]) -> None:
