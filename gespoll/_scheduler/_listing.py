@@ -356,7 +356,7 @@ class Listing:
                 sweep.see(ids, window.unread)
             self._see(request, offset, places, now)
             yield places
-        self._look_for_missed(request, offset, len(window.ids) + window.skipped, is_placed=is_placed)
+        self._look_for_missed(request, offset, window, is_placed=is_placed)
 
     def _places(self, ids: tuple[str, ...], start: int, window: ListWindow) -> list[Place]:
         find = self._records.get
@@ -384,15 +384,32 @@ class Listing:
         if not self._unlocated:
             self._unlocated = {}  # an emptied dictionary keeps its room
 
-    def _look_for_missed(self, request: Window, offset: int, count: int, *, is_placed: bool) -> None:
-        """Query jobs that the list was to show and did not, and look for them in the next round."""
-        if self.under_way.get(request) != self.line.round or not request.expected:
+    def _look_for_missed(self, request: Window, offset: int, window: ListWindow, *, is_placed: bool) -> None:
+        """Ask in the same round once more for jobs that the list was to show and did not.
+
+        What is missed again, or by a window that returns after its round, is queried at once, and looked for in the
+        next round.
+        """
+        asked_in = self.under_way.get(request)
+        if asked_in is None or not request.expected or not self.in_rounds:
             return
-        may_repeat = not request.is_repeat and (is_placed or count < request.limit)
-        for record in self.line.missed(request.expected, offset, count, may_repeat=may_repeat):
+        if asked_in != self.line.round:
+            lost = self.line.missed_late(request.expected, window.ids)
+        else:
+            count = len(window.ids) + window.skipped
+            may_repeat = not request.is_repeat and (is_placed or count < request.limit)
+            lost = self.line.missed(request.expected, offset, count, may_repeat=may_repeat)
+            self._go_on_with_round()
+        for record in lost:
             record.place = None
             self._unlocated[record.ref.job_id] = None
             self.queries.soon(record)
+
+    def _go_on_with_round(self) -> None:
+        """Take the round up again, all of whose windows were sent, if a job is to be asked for once more."""
+        if not self._in_round and self.line.has_next():
+            self._again = self.round_due == FRONT
+            self._in_round = True
 
     def end_page(self, request: Window, window: ListWindow, now: float) -> Sweep | None:
         """Plan what follows a page; gives the walk that is over with it."""
@@ -463,7 +480,8 @@ class Listing:
         """Ask for the jobs of a window again, which brought nothing."""
         if self.under_way.get(request) == self.line.round:
             self.line.put_back(request.expected)
-            self._in_round = self._in_round or (bool(request.expected) and self.in_rounds)
+            if self.in_rounds:
+                self._go_on_with_round()
         self.returned(request)
 
     def failed(self, request: Window, now: float) -> None:
