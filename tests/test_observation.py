@@ -479,3 +479,49 @@ def test_a_job_that_is_missed_is_asked_for_once_more_in_its_cycle_and_then_queri
     assert isinstance(repeat, Window)
     assert repeat.is_repeat
     assert [each.job_id for each in queries if isinstance(each, Get)] == ["18", "19"]
+
+
+def test_a_list_that_fails_for_three_seconds_is_not_suspended() -> None:
+    """It shows the ends as soon as it can be read again."""
+    desk = desk_of(60, end=12.0)
+    ledger = desk.watch(map(str, range(60)))
+    run_slowly(desk, 4.0, 0.3)
+    desk.list_error = ServiceUnavailable("later")
+    run_slowly(desk, 8.0, 0.3)
+    desk.list_error = None
+    run_slowly(desk, 18.0, 0.3)
+    assert len(finals(ledger)) == 60
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable("later"), TransportError("reset")])
+def test_jobs_whose_period_has_passed_are_queried_while_the_list_fails(error: SourceError) -> None:
+    """Their ends are known though it never comes back."""
+    desk = desk_of(20, end=12.0)
+    ledger = desk.watch(map(str, range(20)))
+    run_slowly(desk, 9.0, 0.3)
+    desk.list_error = error
+    run_slowly(desk, 26.0, 0.3)
+    assert len(finals(ledger)) == 20
+
+
+def test_a_list_that_is_suspended_is_taken_up_again_by_the_clock() -> None:
+    """It is asked for again when the suspension is over, while queries of it are all under way."""
+    desk = desk_of(20)
+    desk.watch(map(str, range(20)))
+    run_slowly(desk, 9.0, 0.3)
+    desk.scheduler._scopes[""].distrust(desk.now)
+    while desk.scheduler.next_due() < 600.0:
+        desk.now = max(desk.now, desk.scheduler.next_due())
+        desk.scheduler.next_request(desk.now)  # hangs
+    assert 600.0 <= desk.scheduler.next_due() <= 610.0
+
+
+def test_dropped_connections_do_not_suspend_a_list() -> None:
+    """It is asked for again all the time."""
+    desk = desk_of(20)
+    desk.watch(map(str, range(20)))
+    run_slowly(desk, 9.0, 0.3)
+    desk.list_error = TransportError("reset")
+    run_slowly(desk, 60.0, 0.3)
+    assert desk.windows[-1].sent_at > 25.0
+    assert desk.scheduler._scopes[""].listing.in_rounds

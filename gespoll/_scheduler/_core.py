@@ -550,7 +550,7 @@ class Scheduler:
                 self._end_listed_only(scope, error, now)
             return
         scope.hold.failed(error, request.sent_at, now)
-        scope.listing.failed(request, now)
+        scope.listing.failed(request, error, now)
         if self._expiring:
             self._list_not_seen(scope, request, error, now)
 

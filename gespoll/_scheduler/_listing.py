@@ -9,14 +9,14 @@ nor that it tells the truth; each is found out, and a list that does not serve i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
 import attrs
 
-from gespoll._errors import SourceError
+from gespoll._errors import SourceError, TransportError
 from gespoll._pacing import RequestBudget, RetryDelays
 from gespoll._scheduler._doubt import Doubt
 from gespoll._scheduler._line import Line, Place
@@ -32,7 +32,9 @@ LIST_FROM = 2
 FRONT = -math.inf
 """Due before anything else."""
 _SLICE = 250
-_FAILURES_AT_MOST = 2
+_FAILURES_AT_LEAST = 3
+_FAILING_SECONDS = 10.0
+"""A list is suspended after so many failures in a row, over so many seconds, while queries work (rule 17)."""
 _PROBES = 50
 _LOST_SHARE = 0.1
 _LOST_FROM = 10
@@ -83,6 +85,10 @@ class Listing:
     _page_was_last: bool = True
     _failures: int = 0
     _failed_at: float = -math.inf
+    _answered_at: float = -math.inf
+    """When a page came last, or the list was first asked for."""
+    _failing_since: float = math.inf
+    """When the first of the failures in a row came."""
     _ready_at: float = -math.inf
     _retries: RetryDelays | None = None
     _lost: Doubt = attrs.field(factory=_short_doubt)
@@ -141,7 +147,7 @@ class Listing:
     def begin_rounds(self, now: float) -> None:
         """Ask for the list from now on, if it is to serve and is not asked for already."""
         if not self.in_rounds and self.covers(now):
-            self.round_due = now
+            self.round_due = self._answered_at = now
 
     def distrust(self, now: float) -> None:
         """Ask for the list no more, for a while: it tells old states as new."""
@@ -150,7 +156,7 @@ class Listing:
 
     def answers_alone(self, now: float) -> None:
         """Note that a single query was answered: a list that failed some times in a row is left for a while."""
-        if self._failures >= _FAILURES_AT_MOST:
+        if self._failures >= _FAILURES_AT_LEAST and now - self._failing_since >= _FAILING_SECONDS:
             self._failures = 0
             self._unhelpful.raise_at(now)
             self._leave(now)
@@ -170,13 +176,21 @@ class Listing:
 
     def due(self) -> float:
         """Tell when a request of a round is due; it may not leave before the budget allows it."""
-        if not self._in_round:
+        if not self.in_rounds:
+            due = self._taken_up_at
+        elif not self._in_round:
             due = self.round_due if self._can_begin else math.inf
         elif self.sweep is not None and self.sweep.asked is not None:
             return math.inf
         else:
             due = self._ready_at
         return max(due, self.pace.ready_at)
+
+    @property
+    def _taken_up_at(self) -> float:
+        """When a list that is suspended serves again, by the clock alone; infinite where it would not."""
+        serves = self.queries.has_list and self.refusal is None and len(self._records) >= LIST_FROM
+        return max(self._unhelpful.until, self._untrue.until) if serves else math.inf
 
     @property
     def _can_begin(self) -> bool:
@@ -193,7 +207,8 @@ class Listing:
 
     def next(self, now: float) -> Request | None:
         """Give the next request of a round; `None` when there is none, and at the end of a round."""
-        if not self._in_round and self._can_begin:
+        self.begin_rounds(now)
+        if not self._in_round and self.in_rounds and self._can_begin:
             self._begin_round(now)
         if not self._in_round:
             return None
@@ -339,6 +354,7 @@ class Listing:
         """
         self._failures = 0
         self._retries = None
+        self._answered_at = now
         if request.offset:
             self._offsets_refused = 0
         self._total = window.total
@@ -400,10 +416,7 @@ class Listing:
             may_repeat = not request.is_repeat and (is_placed or count < request.limit)
             lost = self.line.missed(request.expected, offset, count, may_repeat=may_repeat)
             self._go_on_with_round()
-        for record in lost:
-            record.place = None
-            self._unlocated[record.ref.job_id] = None
-            self.queries.soon(record)
+        self._unlocate(lost)
 
     def _go_on_with_round(self) -> None:
         """Take the round up again, all of whose windows were sent, if a job is to be asked for once more."""
@@ -484,23 +497,40 @@ class Listing:
                 self._go_on_with_round()
         self.returned(request)
 
-    def failed(self, request: Window, now: float) -> None:
+    def failed(self, request: Window, error: SourceError, now: float) -> None:
         """Plan the next attempt of a window that failed.
 
-        A single query goes first; if it is answered while the list has failed some times in a row, single
-        queries serve.
+        A single query goes first; if it is answered while the list has failed for some time, single queries serve.
+        Until then the jobs are queried whose period has passed. A dropped connection says nothing against a list.
         """
+        if now - self._answered_at >= max(self.period, self.queries.interval):
+            self._query_missing_in(request)
         self.put_back(request)
         if request.sent_at < self._failed_at:
             return
         self._failed_at = now
-        self._failures += 1
+        if not isinstance(error, TransportError):
+            self._failing_since = self._failing_since if self._failures else now
+            self._failures += 1
         self._retries = self._retries or RetryDelays(self.queries.rng)
         self._ready_at = now + self._retries.next()
         probes = filter(self.queries.may_be_asked, islice(self._records.values(), _PROBES))
         probe = min(probes, key=lambda record: record.is_personal, default=None)
         if probe is not None:
             self.queries.first(probe)
+
+    def _query_missing_in(self, request: Window) -> None:
+        """Query the jobs that a window was to show, or that the walk has not shown, until the list shows them again."""
+        self._unlocate(request.expected)
+        if self.sweep is not None and self.sweep.asked is request:
+            self._query_missing(self.sweep)
+
+    def _unlocate(self, records: Iterable[Record[Any]]) -> None:
+        for record in records:
+            if record.place is not None and not record.has_ended:
+                record.place = None
+                self._unlocated[record.ref.job_id] = None
+                self.queries.soon(record)
 
     def _lose_places(self, request: Window) -> None:
         """Look for the jobs of a window again, from the start; where that does not help, in the first page only."""
@@ -510,11 +540,7 @@ class Listing:
             self.sweep = None
             self._alternates = False
         self.returned(request)
-        for record in request.expected:
-            if record.place is not None and not record.has_ended:
-                record.place = None
-                self._unlocated[record.ref.job_id] = None
-                self.queries.soon(record)
+        self._unlocate(request.expected)
         self._newest_at = self._total = None
         self._lost.clear()
 
