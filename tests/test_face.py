@@ -23,6 +23,7 @@ from gespoll import (
     ListingSource,
     ManagementSource,
     Poller,
+    ServiceUnavailable,
     StateChange,
     Token,
     TransportError,
