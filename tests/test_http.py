@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import random
 import socket
 import ssl
@@ -26,6 +27,7 @@ from gespoll import (
     ImportFile,
     ImportPartiallyFailed,
     Job,
+    JobCancelled,
     JobFailed,
     JobNotFound,
     JobRef,
@@ -45,7 +47,7 @@ from gespoll import (
     connect,
 )
 from gespoll._pacing import CERTIFICATE_REJECTED
-from gespoll._source import CredentialsRenewed
+from gespoll._source import CredentialsRenewed, ListWindow
 from gespoll.testing import FakeFile, FakeGES, FakeJob, FaultKind, Faults
 
 pytestmark = pytest.mark.anyio
@@ -176,6 +178,17 @@ async def serving(
         await anyio.lowlevel.checkpoint()
 
 
+async def listed(entries: Sequence[object]) -> ListWindow:
+    """Read a page of a v2 list with all its records; "@" in it is a number that no decoder takes."""
+    body = json.dumps({"job_list": entries}).replace('"@"', "1e400").encode()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=body)
+
+    async with serving(answer) as endpoint, ManagementSource(endpoint, "p", credentials=Token("t")) as source:
+        return await source.list_window("p", offset=0, limit=10, wanted=all_wanted)
+
+
 @pytest.fixture
 def refusing() -> Iterator[str]:
     """The URL of a port that refuses connections."""
@@ -279,6 +292,59 @@ class TestManagementSource:
             window = await source.list_window("any", offset=0, limit=10, wanted=all_wanted)
         assert (len(window.ids), window.jobs) == (3, ())
         assert window.unread == set(window.ids)
+
+    async def test_furthest_state_of_an_id_that_stands_twice(self) -> None:
+        """Wherever in the page they stand; of two ends the worse."""
+        states = {
+            "a": (["pending", "running"], JobStatus.RUNNING),
+            "b": (["running", "success"], JobStatus.SUCCESS),
+            "c": (["success", "cancelled"], JobStatus.CANCELLED),
+            "d": (["partiallyFailed", "cancelled"], JobStatus.PARTIALLY_FAILED),
+            "e": (["failed", "partiallyFailed"], JobStatus.FAILED),
+            "f": (["", "running"], JobStatus.RUNNING),
+        }
+        entries = [{"job_id": job_id, "status": word} for job_id, (words, _) in states.items() for word in words]
+        for order in (entries, entries[::-1]):
+            window = await listed(order)
+            assert window.ids == tuple(entry["job_id"] for entry in order)
+            assert {job.ref.job_id: job.status for job in window.jobs} == {
+                job_id: status for job_id, (_, status) in states.items()
+            }
+            assert (len(window.jobs), window.unread) == (len(states), frozenset())
+
+    async def test_entry_that_cannot_be_read_in_full_is_a_sighting(self) -> None:
+        """The others are read, and its own files are not passed over."""
+        lossy = {"job_id": "j", "status": "success", "x": "@", "job_detail": {"edgeset_path": [{"failed_lines": 1}]}}
+        window = await listed([lossy, {"job_id": "k", "status": "success"}])
+        assert window.ids == ("j", "k")
+        assert ([job.ref.job_id for job in window.jobs], window.unread) == (["k"], frozenset("j"))
+
+    async def test_words_of_ones_own(self) -> None:
+        """They hold for queries and lists, on either plane, and can be asked for."""
+        words = {"halted": "cancelled"}
+        async with FakeGES() as ges:
+            for on_engine in (False, True):
+                ges.add_job("1", graph="movies", engine=on_engine, steps=[(0, "Halted")])
+            for engines in (None, {"movies": ges.endpoint}):
+                poller = connect(
+                    None if engines else ges.endpoint,
+                    ges.project_id,
+                    engines=engines,
+                    credentials=Token(ges.token),
+                    status_words=words,
+                )
+                async with poller:
+                    with pytest.raises(JobCancelled):
+                        await poller.wait("1", graph="movies")
+                    source = poller.source
+                    assert isinstance(source, ManagementSource | EngineSource)
+                    assert [job.status async for job in source.jobs()] == [JobStatus.CANCELLED]
+                    assert source.status_of("HALTED") is JobStatus.CANCELLED
+
+    def test_words_that_cannot_be(self) -> None:
+        """It is said at once."""
+        with pytest.raises(ValueError, match="'halted' cannot mean 'gone'"):
+            ManagementSource("https://ges", "p", credentials=Token("t"), status_words={"halted": "gone"})
 
     async def test_total_is_none_where_the_server_does_not_count(self) -> None:
         """Nothing is made up."""
