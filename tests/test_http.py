@@ -610,6 +610,54 @@ class TestEngine:
         )
         assert (single.files, single.begin_time, single.end_time, single.lag) == (None, None, None, None)
 
+    async def test_memory_edition_tells_the_files_of_an_import_in_its_list(self) -> None:
+        """A partly loaded one is found there; a query tells nothing but the word."""
+        async with FakeGES(edition="memory") as ges, engine(ges) as source:
+            ges.add_job("42", graph="movies", engine=True, steps=[(0, "success")], files=[LOADED, PARTLY])
+            ges.add_job("43", graph="movies", engine=True, steps=[(0, "failed")], name="Algorithm", fail_reason="no")
+            ges.add_job("44", graph="movies", engine=True, steps=[(0, "running"), (40, "success")], age=10)
+            jobs = {job.ref.job_id: job async for job in source.jobs()}
+            single = await source.get(JobRef("42", "movies"))
+        assert (single.status, single.files) == (JobStatus.SUCCESS, None)
+        assert (jobs["42"].status, jobs["42"].is_import) == (JobStatus.PARTIALLY_FAILED, True)
+        assert [file.path for file in jobs["42"].bad_files] == ["bad.csv"]
+        assert (jobs["42"].total_lines, jobs["42"].failed_lines, jobs["42"].progress) == (18, 2, 1.0)
+        assert (jobs["43"].name, jobs["43"].is_import, jobs["43"].fail_reason) == ("Algorithm", False, "no")
+        assert (jobs["44"].progress, jobs["44"].begin_time, jobs["44"].end_time) == (0.25, None, None)
+
+    async def test_edition_is_learned_from_the_list(self) -> None:
+        """Per graph; until then it counts as the memory edition, of which more can be asked."""
+        editions: list[Literal["memory", "database"]] = ["database", "memory"]
+        async with FakeGES() as ges:
+            urls = dict.fromkeys(("database", "memory"), ges.endpoint)
+            async with EngineSource(urls, ges.project_id, credentials=Token(ges.token)) as source:
+                for name in editions:
+                    ges.edition = name
+                    await source.list_window(name, offset=0, limit=5, wanted=all_wanted)
+                    assert (source.tells_files(name), source.tells_reason(name)) == ("list", "either")
+                    ges.add_job("42", graph=name, engine=True)
+                    await source.list_window(name, offset=0, limit=5, wanted=lambda ids, words: ())
+                assert (source.tells_files("database"), source.tells_reason("database")) == (None, "query")
+                assert (source.tells_files("memory"), source.tells_reason("memory")) == ("list", "either")
+                ges.edition = "memory"
+                await source.list_window("database", offset=0, limit=5, wanted=all_wanted)
+                assert source.tells_files("database") == "list"  # the graph was made anew
+
+    async def test_what_the_management_plane_can_tell(self) -> None:
+        """Files by a query; a reason by neither more than by the other."""
+        async with ManagementSource("https://ges", "p", credentials=Token("t")) as source:
+            assert (source.tells_files("p"), source.tells_reason("p")) == ("query", None)
+
+    async def test_missing_graph_is_not_found(self) -> None:
+        """A query says so; the list says why it cannot be read."""
+        async with FakeGES() as ges, engine(ges) as source:
+            ges.delete_graph("movies")
+            with pytest.raises(JobNotFound) as caught:
+                await source.get(JobRef("42", "movies"))
+            assert caught.value.graph_missing
+            with pytest.raises(RequestRejected, match=r"listing the jobs of graph movies: .* movies not exist"):
+                await source.list_window("movies", offset=0, limit=5, wanted=all_wanted)
+
     async def test_jobs_of_all_graphs_by_status(self) -> None:
         """Each graph's list is read, page by page; the filter is applied here."""
         async with FakeGES() as ges:
