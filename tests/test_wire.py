@@ -779,6 +779,12 @@ class TestLongLists:
         with pytest.raises(ProtocolError):
             listed(engine_list.read(reply(body), "g"))
 
+    def test_another_array_behind_a_damaged_list_is_not_read_as_entries(self) -> None:
+        """The list ends where it is closed."""
+        body = b'{"jobs": [{"jobId": "a", "x": NaN}, {"jobId": "b"}], "more": [{"jobId": "no"}], "totalCount": 2}'
+        page = engine_list.read(reply(body), "g")
+        assert [job_id for part in page.parts() for job_id in part.ids] == ["a", "b"]
+
     def test_id_of_an_unreadable_entry_is_its_own(self) -> None:
         """Not one of something inside it, nor of a text."""
         inside = b'{"a": {"jobId": "no"}, "b": "\\"jobId\\": \\"no\\"", "c": NaN, "d": "jobId", "e": "no"'

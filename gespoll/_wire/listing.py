@@ -376,4 +376,5 @@ def _next_part(body: bytes, start: int, end: int) -> tuple[Part, int]:
         *_, (_, ends_at) = _spans(body, start, min(start + _DAMAGED_PART, end))
     except _UNREADABLE:  # perhaps one entry that is very long
         return _read_part(b"[%b]" % body[start:end]), end
-    return _read_whole(b"[%b]" % body[start:ends_at]), min(ends_at + 1, end)
+    part = _read_whole(b"[%b]" % body[start:ends_at])
+    return part, end if body[ends_at : ends_at + 1] == b"]" else ends_at + 1

@@ -262,7 +262,7 @@ def read_file(entry: Any, kind: FileKind, names: Counts, path: str = "path") -> 
     if not isinstance(entry, Mapping):
         return ImportFile(kind=kind, path=text(entry))
     told = [entry.get(name) for name in names.names]
-    total, failed, successful = map(count, told)
+    total, failed, successful = counts = [count(value) for value in told]
     return ImportFile(
         kind=kind,
         path=text(entry.get(path)),
@@ -272,5 +272,5 @@ def read_file(entry: Any, kind: FileKind, names: Counts, path: str = "path") -> 
         total_lines=total,
         failed_lines=failed,
         successful_lines=successful,
-        has_unreadable_count=any(map(is_unreadable_count, told)),
+        has_unreadable_count=None in counts and any(map(is_unreadable_count, told)),
     )

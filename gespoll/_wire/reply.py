@@ -79,7 +79,7 @@ class Reply:
     status: int
     body: bytes = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    received_at: datetime | None = None
+    received_at: datetime | None = attrs.field(default=None, repr=False)
     """When it came, by this machine's clock (aware)."""
 
     @property
