@@ -7,6 +7,7 @@ plane, the engine, the API gateway and IAM; a gateway says APIG. or APIGW. for t
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -64,6 +65,7 @@ _KIND_OF_STATUS: dict[int, type[SourceError]] = {
 _USUAL_DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
+_SECONDS_TO_WAIT = re.compile(r"(\d+)(?:\.(\d*))?", re.ASCII)
 _SAID_BY_STATUS_ALONE = frozenset({401, 407, 408, 429})
 _POLICY = re.compile(r"policy (\w+) over ratelimit")
 _LIMIT = re.compile(r"limit:(\d+),\s*time:(\d+)\s*(second|minute|hour|day)")
@@ -77,6 +79,13 @@ class Reply:
     status: int
     body: bytes = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    received_at: datetime | None = attrs.field(default=None, repr=False)
+    """When it came, by this machine's clock (aware)."""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the HTTP status is one of success: a proxy in between may make a 203 of a 200."""
+        return 200 <= self.status < 300
 
     @property
     def as_of(self) -> datetime | None:
@@ -91,12 +100,16 @@ class Reply:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds the server asks to wait; a date counts from the server's own clock."""
+        """Whole seconds the server asks to wait, a fraction rounded up.
+
+        A date counts from the server's own clock, and from this machine's where the reply does not tell that.
+        """
         value = self.headers.get("Retry-After", "").strip()
-        if value.isascii() and value.isdigit():
-            return float(value[:9])
-        until, now = _http_date(value), self.as_of
-        return None if until is None or now is None else max((until - now).total_seconds(), 0.0)
+        number = _SECONDS_TO_WAIT.fullmatch(value)
+        if number is not None:
+            return float(number[1][:9]) + bool((number[2] or "").strip("0"))
+        until, now = _http_date(value), self.as_of or self.received_at
+        return None if until is None or now is None else float(max(math.ceil((until - now).total_seconds()), 0))
 
 
 def _http_date(value: str | None) -> datetime | None:
@@ -117,14 +130,16 @@ def _http_date(value: str | None) -> datetime | None:
 
 
 def error_code(record: Mapping[str, Any]) -> str | None:
-    """Find the error code in any of the five envelopes; `None` when there is none, or a blank one."""
+    """Return the error code of any of the five envelopes; `None` when there is none, or it is blank or "0"."""
     nested = record.get("error")
     if isinstance(nested, Mapping):
         code = nested.get("code")
-        code = f"IAM.{code}" if isinstance(code, int) else first_text(nested, "code")
+        code = f"IAM.{code}" if isinstance(code, int) and code else first_text(nested, "code")
     else:
         code = first_text(record, "error_code", "errorCode", "errCode")
-    return code if code is None else re.sub(r"^APIGW\.", "APIG.", one_line(code))
+    if code is None or code.strip() == "0":
+        return None
+    return re.sub(r"^APIGW\.", "APIG.", one_line(code))
 
 
 def _error_text(record: Mapping[str, Any]) -> str:
@@ -134,13 +149,16 @@ def _error_text(record: Mapping[str, Any]) -> str:
     return one_line(found)
 
 
-def failure(reply: Reply, action: str, ref: JobRef | None = None) -> GespollError:
-    """Tell what an error reply means.
+def failure(
+    reply: Reply, action: str, ref: JobRef | None = None, no_such_graph: frozenset[str] = frozenset()
+) -> GespollError:
+    """Return what an error reply means.
 
     Args:
         reply: a reply that is no record, whatever its HTTP status.
         action: what was asked for, such as "looking at job x".
         ref: the job that a single status query asked for; `None` for a list.
+        no_such_graph: codes that say so on the plane that was asked, besides those that say so everywhere.
 
     Returns:
         `JobNotFound` when a single query was answered that there is no such job, else a `SourceError`.
@@ -149,8 +167,9 @@ def failure(reply: Reply, action: str, ref: JobRef | None = None) -> GespollErro
     if record is None and not _tells_without_record(reply):
         return _unreadable(reply, action)
     code = error_code(record or {})
-    if ref is not None and _is_absence(reply.status, code):
-        return JobNotFound(ref, graph_missing=code in _NO_SUCH_GRAPH)
+    no_such_graph |= _NO_SUCH_GRAPH
+    if ref is not None and (code in no_such_graph or _is_absence(reply.status, code)):
+        return JobNotFound(ref, graph_missing=code in no_such_graph)
     kind = _KIND_OF_CODE.get(code or "") or _kind_of_status(reply.status)
     fields: dict[str, Any] = {
         "status": reply.status,
@@ -198,7 +217,7 @@ def _unreadable(reply: Reply, action: str) -> ProtocolError:
 def _is_absence(status: int, code: str | None) -> bool:
     if code is None:
         return status == 404
-    return code in _NO_SUCH_JOB or code in _NO_SUCH_GRAPH or (status == 404 and code not in _KIND_OF_CODE)
+    return code in _NO_SUCH_JOB or (status == 404 and code not in _KIND_OF_CODE)
 
 
 def _kind_of_status(status: int) -> type[SourceError]:
