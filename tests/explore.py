@@ -409,7 +409,7 @@ def _answers(node: Node, world: World) -> Iterator[Step]:
     if not (query if channel is QUERY else state is not ListState.ABSENT):
         yield "", node._replace(stage=node.stage + 1), True
         return
-    is_believed = channel is QUERY or reach_of(node.reach).list_is_believed
+    is_believed = channel is QUERY or not query or state is not ListState.STALE
     for answer in world.answers(channel):
         evidence = thaw(node.key, world)
         if channel is LIST and state is ListState.STALE:
@@ -493,9 +493,10 @@ class Check:
             return None
         if verdict.next_time <= 0:
             return f"is to change at {verdict.next_time}, which is over"
-        for now in (verdict.next_time - 0.25, 0.25):
-            later = self.verdict(min(now, 4.0 * self.world.cap))
-            if now < verdict.next_time and (later.phase, later.line) != (verdict.phase, verdict.line):
+        until = min(verdict.next_time, 4.0 * self.world.cap)
+        for now in (0.25, until - 0.25):
+            later = self.verdict(now)
+            if (later.phase, later.line) != (verdict.phase, verdict.line):
                 return f"changed by time alone at {now}, before {verdict.next_time}: {later.line}"
         return None
 

@@ -343,6 +343,9 @@ WAITS = [
     story("5.2", "four denials over a grace", None, lambda job: job.only_query().denied(0, 3, 5, 10)),
     story("5.2", "five denials within a grace", None, lambda job: job.only_query().denied(0, 1, 2, 3, 9.5).at(11)),
     story("5.2", "the list cannot be read in full yet", None, lambda job: job.denied(*DENIED).incomplete(11, 12)),
+    story(
+        "5.2", "the complete scan began before the first denial", None, lambda job: job.lacked(0).denied(1, 3, 5, 8, 11)
+    ),
     story("5.2", "the scan began before the first denial", None, lambda job: job.incomplete(0).denied(1, 3, 5, 8, 11)),
     story("5.2", "one complete scan without a query", None, lambda job: job.only_list().lacked(0).at(99)),
     story("5.2", "two complete scans within a grace", None, lambda job: job.only_list().lacked(0, 9)),
