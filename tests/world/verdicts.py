@@ -257,6 +257,8 @@ class Verdict:
     def _source_error(self) -> Reason | None:
         if self.evidence.worst is not None:
             return self._an_end_was_reported()
+        if self.joined.graph is None and self.pages.no_smaller_was_tried(self.case, self.now):
+            return Reason("no smaller page", f"{self.change.ended_as}, and no smaller page was asked for")
         if self.change.is_error("PermissionDenied") or self.change.is_error("RequestRejected"):
             return self._refusal()
         silent = self.now - max(self.evidence.status_at, self.evidence.since)
