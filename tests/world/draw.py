@@ -189,7 +189,7 @@ class _Drawing:
         rng = self._rng
         return Knobs(
             interval=rng.choice([2.0, 5.0, 5.0, 10.0, 15.0]),
-            max_per_second=rng.choice([10.0, 10.0, 3.0, 20.0]),
+            max_per_second=rng.choice([10.0, 10.0, 3.0, 1.0, 20.0]),
             max_at_once=rng.choice([10, 10, 4, 3]),
             request_timeout=rng.choice([30.0, 10.0, 5.0]),
             not_found_grace=rng.choice([60.0, 20.0, 10.0]),

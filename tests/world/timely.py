@@ -10,10 +10,11 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import attrs
 
-from .channels import Kind, Manner, Said
+from .channels import HONEST, Kind, Manner, Phase, Said
 from .cost import A_MINUTE, scan_pages
 from .fault import Fault
 from .log import Joined, Left, Log, Taken
@@ -23,7 +24,10 @@ from .scripts import Scripts
 VERIFY = 3600.0
 """Seconds within which a job that one channel alone shows is asked for by the other (rule 16)."""
 VERIFY_CYCLES = 12
+LEFT_AFTER = 10.0
+"""Seconds that a list must fail before it may be left."""
 OPEN_GRACES = 5
+_TURN_SLACK = 1.1
 _SLACK = 1.25
 """Jitter of paces and retries."""
 
@@ -87,22 +91,36 @@ class Paces:
         knobs = world.knobs
         jobs, pages = len(world.cases), scan_pages(world, log.ended_at)
         rate = min(log.rate, knobs.max_per_second, knobs.max_at_once / world.slowest)
-        self.period = max(log.period, knobs.interval)
+        self.period = self._period(log, rate, pages)
         hangs = 3 if world.hung else int(self._hangs())  # in a row
         hung = hangs * knobs.request_timeout
         held = world.throttled * (world.retry_after or A_MINUTE)
         common = 4 * world.slowest + hung + held + 2.0
         queue = 4 * (jobs + pages) / rate
-        self.cycle = 2 * self.period + common + (jobs + pages) / rate
+        self.listed_cycle = 2 * self.period + common + pages / rate
+        self.cycle = self.listed_cycle + jobs / rate
         self.minute = _SLACK * A_MINUTE + queue + common
         self.scan = self.minute + pages * world.slowest
         self.grace, self.patience = knobs.not_found_grace, knobs.patience
         turn = VERIFY_CYCLES * self.period
-        self.verified_by_query = _SLACK * min(VERIFY, turn * jobs) + self.cycle
-        self.found_stale = _SLACK * turn + 2 * self.cycle + jobs / rate
+        self.verified_by_query = _TURN_SLACK * min(VERIFY, turn * jobs) + self.cycle
+        self.found_stale = _TURN_SLACK * turn + self.period + self.cycle + jobs / rate
         is_one_page = pages <= 4
         self.verified_by_list = (_SLACK * turn if is_one_page else VERIFY) + self.scan
         self.list_is_doubtful = self._list_is_doubtful()
+
+    def _list_fails_for_long(self) -> bool:
+        return any(
+            phase.manner is not Manner.TRUE and following.start - phase.start >= LEFT_AFTER
+            for phase, following in pairwise([*self.world.listing.phases, Phase(math.inf)])
+        )
+
+    def _period(self, log: Log, rate: float, pages: int) -> float:
+        """Return the seconds from one poll of each job to the next: not the poller's own where the list serves."""
+        behind = [case for case in self.world.cases if case.listed.phases != HONEST]
+        if not self.world.plane.has_list or not self.world.listing.is_orderly or behind or self._list_fails_for_long():
+            return max(log.period, self.world.knobs.interval)
+        return max(self.world.knobs.interval, _SLACK * pages / (0.95 * rate))
 
     def _hangs(self) -> bool:
         voices = [voice.phases for case in self.world.cases for voice in (case.query, case.listed)]
@@ -116,8 +134,7 @@ class Paces:
         """Whether the list may be left for a while: because it fails, or is behind for any job."""
         behind = {Manner.FROZEN, Manner.LAG}
         stale = any(phase.manner in behind for case in self.world.cases for phase in case.listed.phases)
-        fails = any(phase.manner is not Manner.TRUE for phase in self.world.listing.phases)
-        return stale or fails or not self.world.listing.is_orderly
+        return stale or self._list_fails_for_long() or not self.world.listing.is_orderly
 
     def due(self, case: Case, joined: Joined, ended_at: float) -> Due | None:
         """Return by when the end of a job is due; nothing where it is not, or after its deadline."""
@@ -179,7 +196,7 @@ class Paces:
             return VERIFY + self.scan if self.list_is_doubtful else self.verified_by_list
         if query in {Regime.DENY, Regime.FAIL}:
             return 2 * self.scan
-        return self.cycle + (2 * self.scan if self.list_is_doubtful else 0.0)
+        return self.listed_cycle + (2 * self.scan if self.list_is_doubtful else 0.0)
 
     def _known_by_query(self, listed: Regime) -> float:
         doubt = self.minute if self._was_in_trouble() else 0.0
@@ -189,7 +206,7 @@ class Paces:
             return 2 * self.cycle + self.verified_by_query + doubt
         if listed is Regime.FAIL:
             return self.cycle + self.minute + doubt
-        return self.cycle + doubt
+        return doubt + (self.cycle if listed is not Regime.END or self.list_is_doubtful else self.listed_cycle)
 
     def _was_in_trouble(self) -> bool:
         """Whether queries may have slowed down before."""
