@@ -14,6 +14,8 @@ from itertools import pairwise
 
 import attrs
 
+from gespoll import JobStatus
+
 from .channels import HONEST, Kind, Manner, Phase, Said
 from .cost import A_MINUTE, scan_pages
 from .fault import Fault
@@ -216,18 +218,27 @@ class Paces:
 
     def _confirmed(self, case: Case, query: Regime, listed: Regime, at: float) -> float:
         """Return how long an end waits for what the fuller channel may add."""
-        plane = self.world.plane
-        said = [self._scripts.query(case.truth.job_id, at), self._scripts.listed(case.truth.job_id, at)]
+        said = (self._scripts.query(case.truth.job_id, at), self._scripts.listed(case.truth.job_id, at))
+        is_import = None if None in {each.is_import for each in said} else said[0].is_import or said[1].is_import
         ends = [each for each, regime in zip(said, (query, listed), strict=True) if regime is Regime.END]
-        if plane.is_engine and any(not each.reason and each.status and each.status.value == "failed" for each in ends):
+        fuller = query if self.world.plane.fuller == "query" else listed
+        return max(self._adds(end, fuller, is_import=is_import) for end in ends)
+
+    def _adds(self, end: Said, fuller: Regime, *, is_import: bool | None) -> float:
+        """Return how long one end waits."""
+        plane = self.world.plane
+        if end.status is JobStatus.FAILED and plane.is_engine and not end.reason:
             return self.grace + self.scan
-        if plane.fuller is None:
+        if plane.fuller is None or end.files or end.status in {JobStatus.FAILED, JobStatus.CANCELLED}:
             return 0.0
-        fuller = query if plane.fuller == "query" else listed
-        pace = self.minute if plane.fuller == "query" else self.scan
+        if end.status is JobStatus.PARTIALLY_FAILED:
+            return self.grace + self.scan
+        if end.is_import is False or is_import is False:
+            return 0.0
+        return self._success_waits(fuller, self.minute if plane.fuller == "query" else self.scan)
+
+    def _success_waits(self, fuller: Regime, pace: float) -> float:
         match fuller:
-            case Regime.END if all(each.files for each in ends if each.is_import is not False):
-                return 0.0
             case Regime.END:
                 return 2 * pace
             case Regime.OPEN | Regime.HALTED | Regime.HIDE:
