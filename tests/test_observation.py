@@ -108,7 +108,7 @@ def test_a_list_that_refuses_every_page_is_given_up() -> None:
     ledger = desk.watch(map(str, range(200)))
     desk.run()
     assert len(finals(ledger)) == 200
-    assert [window.limit for window in desk.windows] == [1000, 500, 100, 10]
+    assert [window.limit for window in desk.windows] == [1000, 500, 100, 10, 1]
 
 
 def test_a_list_that_only_fails_is_left_once_a_single_query_is_answered() -> None:

@@ -30,9 +30,9 @@ from gespoll._scheduler._observation import Scope
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import MISSES_AT_LEAST, Absence, Key, Profile, Record, merged, profile_of
 from gespoll._scheduler._requests import Get, Request, Window
+from gespoll._scheduler._scan import Scan
 from gespoll._scheduler._settings import Settings
 from gespoll._scheduler._statistics import Explanation, Statistics, Tally
-from gespoll._scheduler._sweep import Sweep
 from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 
@@ -329,9 +329,9 @@ class Scheduler:
             if self._expiring:
                 self._looked([record for _, record in places], request.sent_at, now)
             yield
-        sweep = scope.end_page(request, outcome, now)
-        if sweep is not None:
-            self._end_sweep(scope, sweep, now)
+        scan = scope.end_page(request, outcome, now)
+        if scan is not None:
+            self._end_scan(scope, scan, now)
         if request in self._suspects:
             self._suspects.discard(request)
             scope.distrust(now)
@@ -485,29 +485,29 @@ class Scheduler:
         error = JobNotFound(record.ref, record.job, waited=waited, graph_missing=absence.graph_missing)
         self._end(scope, record, error, now)
 
-    def _end_sweep(self, scope: Scope, sweep: Sweep, now: float) -> None:
-        if sweep.is_complete:
-            for record in self._listed_only(scope, sweep):
-                self._lacked(scope, record, sweep, now)
-            self._looked(list(self._listed_only(scope, sweep)), sweep.started_at, now)
+    def _end_scan(self, scope: Scope, scan: Scan, now: float) -> None:
+        if scan.is_complete:
+            for record in self._listed_only(scope, scan):
+                self._lacked(scope, record, scan, now)
+            self._looked(list(self._listed_only(scope, scan)), scan.started_at, now)
         else:
-            for record in self._listed_only(scope, sweep):
+            for record in self._listed_only(scope, scan):
                 scope.queries.locate(record, record.ref.graph)
-        scope.listing.end_sweep(sweep, now)
+        scope.listing.end_scan(scan, now)
 
-    def _listed_only(self, scope: Scope, sweep: Sweep) -> Iterator[Record[Ledger]]:
-        """Go through the jobs that only the list can show and a walk did not; the end of one may end another."""
-        for job_id in sorted(scope.queries.listed_only & sweep.missing):
+    def _listed_only(self, scope: Scope, scan: Scan) -> Iterator[Record[Ledger]]:
+        """Go through the jobs that only the list can show and a scan did not; the end of one may end another."""
+        for job_id in sorted(scope.queries.listed_only & scan.lacked):
             record = scope.records.get(job_id)
             if record is not None:
                 yield record
 
-    def _lacked(self, scope: Scope, record: Record[Ledger], sweep: Sweep, now: float) -> None:
-        """Note that a complete sweep lacked a job that only the list can show."""
+    def _lacked(self, scope: Scope, record: Record[Ledger], scan: Scan, now: float) -> None:
+        """Note that a complete scan lacked a job that only the list can show."""
         care = record.cared()
         absence = care.absence = care.absence or Absence(since=now)
-        absence.sweeps += 1
-        if absence.sweeps > 1 and sweep.started_at - absence.since >= self._settings.not_found_grace:
+        absence.scans += 1
+        if absence.scans > 1 and scan.started_at - absence.since >= self._settings.not_found_grace:
             self._end_absent(scope, record, absence, now)
 
     # Failures
@@ -543,6 +543,7 @@ class Scheduler:
                 self._end_listed_only(scope, error, now)
             return
         scope.hold.failed(error, request.sent_at, now)
+        scope.listing.page_failed(request, error, now)
         scope.listing.failed(request, now)
         if self._expiring:
             self._list_not_seen(scope, request, error, now)

@@ -1,6 +1,6 @@
 """The list of one scope: which window of it to ask for next, and what the windows show.
 
-Rule: in rounds, each within its period, the list is asked for every open job once: first a walk that
+Rule: in rounds, each within its period, the list is asked for every open job once: first a scan that
 looks for jobs whose places are not known, then the windows that show all others. A window that would show
 one job is a single query. Nothing is believed of a list beforehand: neither its order, nor its page size,
 nor that it tells the truth; each is found out, and a list that does not serve is left for a while.
@@ -24,7 +24,7 @@ from gespoll._scheduler._page_size import PageSize, is_about_numbers
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import ASKED, SOMEWHERE, Record
 from gespoll._scheduler._requests import Request, Window
-from gespoll._scheduler._sweep import Sweep
+from gespoll._scheduler._scan import Scan
 from gespoll._source import ListWindow
 
 LIST_FROM = 2
@@ -55,8 +55,8 @@ class Listing:
     """Why the list may not be read, until the credentials are renewed."""
     size: PageSize = attrs.field(factory=PageSize)
     line: Line = attrs.field(factory=Line)
-    sweep: Sweep | None = None
-    """The walk that is going on."""
+    scan: Scan | None = None
+    """The scan that is going on."""
     round_due: float = math.inf
     """When the next round begins; infinite while single queries serve."""
     round_began: float = -math.inf
@@ -111,8 +111,8 @@ class Listing:
     def remove(self, job_id: str) -> None:
         """Look for a job no more."""
         self._unlocated.pop(job_id, None)
-        if self.sweep is not None:
-            self.sweep.missing.discard(job_id)
+        if self.scan is not None:
+            self.scan.missing.discard(job_id)
 
     def rest(self) -> None:
         """Start over with a clean record when nothing is open."""
@@ -172,7 +172,7 @@ class Listing:
         """Tell when a request of a round is due; it may not leave before the budget allows it."""
         if not self._in_round:
             due = self.round_due if self._can_begin else math.inf
-        elif self.sweep is not None and self.sweep.asked is not None:
+        elif self.scan is not None and self.scan.asked is not None:
             return math.inf
         else:
             due = self._ready_at
@@ -197,9 +197,9 @@ class Listing:
             self._begin_round(now)
         if not self._in_round:
             return None
-        if self.sweep is not None:
-            request = self._window(self.sweep.offset, self.sweep.limit, now)
-            self.sweep.asked = request
+        if self.scan is not None:
+            request = self._window(self.scan.offset, self.scan.limit, now)
+            self.scan.asked = request
             return request
         return self._next_of_line(now)
 
@@ -225,8 +225,8 @@ class Listing:
         return window
 
     def takes_turns(self, now: float) -> bool:
-        """Whether a query is to go before the next page, of a walk that shows fewer jobs than it costs requests."""
-        if self.sweep is None or not self._alternates or self.queries.due() > now:
+        """Whether a query is to go before the next page, of a scan that shows fewer jobs than it costs requests."""
+        if self.scan is None or not self._alternates or self.queries.due() > now:
             return False
         self._page_was_last = not self._page_was_last
         return not self._page_was_last
@@ -239,8 +239,8 @@ class Listing:
         return True
 
     def hurry(self) -> None:
-        """Begin a round at once, or when the walk that is going on is over."""
-        self._again = self.sweep is not None
+        """Begin a round at once, or when the scan that is going on is over."""
+        self._again = self.scan is not None
         if not self._again:
             self._in_round = False
             self.round_due = FRONT
@@ -255,24 +255,25 @@ class Listing:
         self._in_round = True
         self.before_began, self.round_began = self.round_began, now
         self._units = 0
-        self.sweep = self._next_sweep(now)
+        self.scan = self._next_scan(now)
         self._fresh = 0
 
-    def _next_sweep(self, now: float) -> Sweep | None:
-        """Tell which walk the round begins with, if it needs one."""
+    def _next_scan(self, now: float) -> Scan | None:
+        """Return the scan that the round begins with, if it needs one."""
         if self.is_jumbled(now):
             everything = set(self._records)
-            return self._sweep(everything, len(everything), self.size.limit, now, newest_at=None, overlaps=False)
+            return self._scan_for(everything, len(everything), self.size.limit, now, newest_at=None, overlaps=False)
         looks_for_all = bool(self.queries.listed_only) or now >= self._lost.until
         if not self._unlocated or not (looks_for_all or self._fresh):
             return None
         pages = 1 if self._ignores_offset else len(self._unlocated) if looks_for_all else self._fresh
         limit = self.size.limit if self.queries.listed_only else self.size.for_jobs(len(self._unlocated))
-        return self._sweep(set(self._unlocated), pages, limit, now, newest_at=self._newest_at, total=self._total)
+        return self._scan_for(set(self._unlocated), pages, limit, now, newest_at=self._newest_at, total=self._total)
 
-    def _sweep(self, missing: set[str], pages: int, limit: int, now: float, **fields: Any) -> Sweep:
+    def _scan_for(self, missing: set[str], pages: int, limit: int, now: float, **fields: Any) -> Scan:
         to_the_end = bool(self.queries.listed_only)
-        return Sweep(now, limit, missing=missing, pages_at_most=pages, to_the_end=to_the_end, **fields)
+        trusted = self.size.trusted
+        return Scan(now, limit, missing, to_the_end, pages_at_most=pages, trusted=trusted, **fields)
 
     def _end_round(self, now: float) -> None:
         """Plan the next round.
@@ -289,7 +290,7 @@ class Listing:
     def _end_rounds(self) -> None:
         self._in_round = self._again = self._alternates = False
         self.round_due = math.inf
-        self.sweep = None
+        self.scan = None
         self.line.clear()
 
     # Its order
@@ -336,15 +337,15 @@ class Listing:
         self._newest_at = window.newest_at or self._newest_at
         self.line.drifts = self._newest_at == "start"
         offset = 0 if self._ignores_offset else request.offset
-        sweep = self.sweep if self.sweep is not None and self.sweep.asked is request else None
+        scan = self.scan if self.scan is not None and self.scan.asked is request else None
         is_placed = False
         for start in range(0, max(len(window.ids), 1), _SLICE):
             ids = window.ids[start : start + _SLICE]
             places = self._places(ids, start, window)
             if start == 0 and not self.is_jumbled(now):
                 is_placed = self.line.correct(offset, places, now)
-            if sweep is not None:
-                sweep.see(ids, window.unread)
+            if scan is not None:
+                scan.see(ids, window.unread)
             self._see(request, offset, places, now)
             yield places
         self._look_for_missed(request, offset, len(window.ids) + window.skipped, is_placed=is_placed)
@@ -385,59 +386,59 @@ class Listing:
             self._unlocated[record.ref.job_id] = None
             self.queries.soon(record)
 
-    def end_page(self, request: Window, window: ListWindow, now: float) -> Sweep | None:
-        """Plan what follows a page; gives the walk that is over with it."""
-        sweep = self.sweep if self.sweep is not None and self.sweep.asked is request else None
+    def end_page(self, request: Window, window: ListWindow, now: float) -> Scan | None:
+        """Plan what follows a page; gives the scan that is over with it."""
+        scan = self.scan if self.scan is not None and self.scan.asked is request else None
         self.returned(request)
         self.size.learn(request, window, now)
-        if sweep is None:
+        if scan is None:
             return None
-        sweep.end_page(window)
-        if sweep.cut_at is not None:
-            self.size.cut(sweep.cut_at, now)
-        if sweep.is_jumbled and not self.is_jumbled(now):
+        scan.end_page(window, request.offset, request.limit)
+        if scan.cut_at is not None:
+            self.size.cut(scan.cut_at, now)
+        if scan.is_jumbled and not self.is_jumbled(now):
             self._doubt_order(now)
-        if sweep.began_beyond:
+        if scan.began_beyond:
             self._newest_at = self._total = None
-        self._ignores_offset = self._ignores_offset or sweep.ignores_offset
-        self._judge_yield(sweep, now)
-        return sweep if sweep.is_over else None
+        self._ignores_offset = self._ignores_offset or scan.ignores_offset
+        self._judge_yield(scan, now)
+        return scan if scan.is_over else None
 
-    def _judge_yield(self, sweep: Sweep, now: float) -> None:
+    def _judge_yield(self, scan: Scan, now: float) -> None:
         """Let queries and pages take turns once pages show fewer jobs than queries; where they always will, stop."""
-        was_poor, self._alternates = self._alternates, sweep.found < sweep.pages and not sweep.to_the_end
-        if self._alternates and self.is_jumbled(now) and sweep.pages >= _PAGES_TO_JUDGE:
-            sweep.is_over = True
+        was_poor, self._alternates = self._alternates, scan.found < scan.pages and not scan.to_the_end
+        if self._alternates and self.is_jumbled(now) and scan.pages >= _PAGES_TO_JUDGE:
+            scan.stop()
         elif self._alternates and not was_poor:
-            self._query_missing(sweep)
+            self._query_missing(scan)
 
-    def _query_missing(self, sweep: Sweep) -> None:
-        self.queries.missing([job_id for job_id in self._unlocated if job_id in sweep.missing])
+    def _query_missing(self, scan: Scan) -> None:
+        self.queries.missing([job_id for job_id in self._unlocated if job_id in scan.missing])
 
-    def end_sweep(self, sweep: Sweep, now: float) -> None:
-        """Plan what follows a walk: single queries for what it did not show."""
-        self.sweep = None
+    def end_scan(self, scan: Scan, now: float) -> None:
+        """Plan what follows a scan: single queries for what it did not show."""
+        self.scan = None
         self._alternates = False
         if self.is_jumbled(now):
-            self._weigh(sweep, now)
+            self._weigh(scan, now)
             return
-        self._query_missing(sweep)
+        self._query_missing(scan)
         if self._unlocated:
             self._lost.raise_at(now)
         else:
             self._lost.clear()
-        if not sweep.found and not len(self.line) and not self.queries.listed_only:
+        if not scan.found and not len(self.line) and not self.queries.listed_only:
             self._unhelpful.raise_at(now)
             self._leave(now)
 
-    def _weigh(self, sweep: Sweep, now: float) -> None:
+    def _weigh(self, scan: Scan, now: float) -> None:
         """Of a list without order, see whether a page shows more jobs than single queries would."""
-        if sweep.found < LIST_FROM * sweep.pages and not sweep.to_the_end:
+        if scan.found < LIST_FROM * scan.pages and not scan.to_the_end:
             self._unhelpful.raise_at(now)
             self._leave(now)
             return
         self._unhelpful.clear()
-        for record in [record for job_id, record in self._records.items() if job_id in sweep.missing]:
+        for record in [record for job_id, record in self._records.items() if job_id in scan.missing]:
             if self.line.round - record.seen > _ROUNDS_UNSEEN and not record.state & ASKED:
                 record.place = None
                 self.queries.soon(record)
@@ -447,8 +448,8 @@ class Listing:
     def returned(self, request: Window) -> None:
         """Note that a window is under way no more."""
         self.under_way.pop(request, None)
-        if self.sweep is not None and self.sweep.asked is request:
-            self.sweep.asked = None
+        if self.scan is not None and self.scan.asked is request:
+            self.scan.asked = None
 
     def put_back(self, request: Window) -> None:
         """Ask for the jobs of a window again, which brought nothing."""
@@ -475,12 +476,21 @@ class Listing:
         if probe is not None:
             self.queries.first(probe)
 
+    def page_failed(self, request: Window, error: SourceError, now: float) -> None:
+        """Try a smaller page where the size of a page may be why the server failed."""
+        self.size.failed(request.limit, error, now)
+        self._resize_scan()
+
+    def _resize_scan(self) -> None:
+        if self.scan is not None and self.scan.page_size > self.size.limit:
+            self.scan.resize(self.size.limit)
+
     def _lose_places(self, request: Window) -> None:
         """Look for the jobs of a window again, from the start; where that does not help, in the first page only."""
         self._offsets_refused += 1
         self._ignores_offset = self._ignores_offset or self._offsets_refused >= _OFFSETS_REFUSED
-        if self.sweep is not None and self.sweep.asked is request:
-            self.sweep = None
+        if self.scan is not None and self.scan.asked is request:
+            self.scan = None
             self._alternates = False
         self.returned(request)
         for record in request.expected:
@@ -507,8 +517,7 @@ class Listing:
             self._lose_places(request)
             return False
         if self.size.shrink(request.limit, error, now):
-            if self.sweep is not None:
-                self.sweep.limit = min(self.sweep.limit, self.size.limit)
+            self._resize_scan()
             self.put_back(request)
             return False
         self.returned(request)

@@ -68,8 +68,8 @@ class Absence:
     """When the first such answer came."""
     misses: int = 0
     """Single queries answered so."""
-    sweeps: int = 0
-    """Complete sweeps of the list that lacked it, the first and those a grace later."""
+    scans: int = 0
+    """Complete scans of the list that lacked it, the first and those a grace later."""
     graph_missing: bool = False
     """Whether the last answer was that the graph itself is gone."""
 
