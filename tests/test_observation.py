@@ -266,8 +266,8 @@ def test_a_refused_query_keeps_no_failure_back_that_the_list_told() -> None:
     assert [type(change.error) for change in finals(ledger).values()] == [JobFailed]
 
 
-def test_the_grace_counts_from_one_sweep_to_the_start_of_another() -> None:
-    """A sweep that takes longer than the grace is still one look."""
+def test_the_grace_counts_from_one_scan_to_the_start_of_another() -> None:
+    """A scan that takes longer than the grace is still one look."""
     desk = desk_of(30)
     desk.max_page = 10
     ledger = desk.watch(["late"], graph=None)
@@ -287,6 +287,23 @@ def test_a_refused_page_size_is_tried_again_later_and_after_a_renewal() -> None:
     assert max(window.limit for window in desk.windows[1:]) == 500
     desk.run(until=700)
     assert desk.windows[-1].limit > 500
+
+
+@pytest.mark.parametrize("error", [RequestRejected("no", status=422), ServiceUnavailable("oops", status=500)])
+def test_large_pages_that_are_refused_in_an_unusual_way_are_followed_by_smaller_ones(error: SourceError) -> None:
+    """The list serves with pages of 100, and hardly any job is queried."""
+    desk = desk_of(300)
+    told = desk.tell
+    desk.tell = lambda request: (  # type: ignore[method-assign]
+        error if isinstance(request, Window) and request.limit > 100 else told(request)
+    )
+    ledger = desk.watch(map(str, range(300)))
+    desk.run(until=100)
+    desk.asked.clear()
+    desk.run(until=200)
+    assert {window.limit for window in desk.windows} <= set(range(101))
+    assert len(desk.windows) > len(desk.queries)
+    assert not finals(ledger)
 
 
 def test_last_looks_end_with_the_last_job_looked_at_or_ended() -> None:

@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gespoll import ListWindow
-from gespoll._scheduler._scan import PAGES_AT_MOST, Outcome, Scan
+from gespoll._scheduler._scan import PAGES_AT_MOST, Outcome, Scan, overlap
 
 ABSENT = "absent"
 
@@ -272,3 +272,95 @@ def test_what_a_list_can_show_is_found(lie: str, order: Literal["start", "end"] 
     if lie not in HIDES | {"each entry twice", "offsets ignored", "every other above 10"}:
         assert scan.missing == {ABSENT}
     assert scan.is_complete == (lie in {"honest", "none above 10", "few above 10"})
+
+
+def test_a_list_without_order_is_complete_by_a_total_that_stays_the_same() -> None:
+    """Every entry that it counts was seen, and the page after them is empty."""
+    rng = random.Random(0)
+    served = FakeList(ids=named(30), rows=lambda ids, offset, limit: rng.sample(ids, 30)[offset : offset + limit])
+    scan = run(scan_for(ABSENT, overlaps=False), served)
+    assert (scan.outcome, served.pages) == (Outcome.COMPLETE, 2)
+    served = attrs.evolve(served, total=lambda ids, page: len(page), cut=lambda limit: min(limit, 20))
+    assert run(scan_for(ABSENT, overlaps=False), served).outcome is Outcome.INCOMPLETE
+    served = attrs.evolve(served, total=lambda ids, page: len(ids))
+    assert run(scan_for(ABSENT, overlaps=False, limit=20), served).outcome is Outcome.INCOMPLETE
+
+
+def test_a_list_whose_order_changes_is_found_out() -> None:
+    """Entries stand twice where no order has them."""
+    rng = random.Random(0)
+    served = FakeList(ids=named(100), rows=lambda ids, offset, limit: rng.sample(ids, 100)[offset : offset + limit])
+    scan = run(scan_for(ABSENT, limit=50), served)
+    assert scan.is_jumbled
+    assert scan.outcome is Outcome.INCOMPLETE
+
+
+@pytest.mark.parametrize("told", [500, None])
+def test_a_server_that_ignores_offsets_is_found_out_by_the_second_page(told: int | None) -> None:
+    """It is the same page again."""
+    served = FakeList(ids=named(100), rows=ROWS["offsets ignored"], total=lambda ids, page: told)
+    scan = run(scan_for(ABSENT, limit=100), served)
+    assert (scan.pages, scan.ignores_offset, scan.outcome) == (2, True, Outcome.INCOMPLETE)
+
+
+@pytest.mark.parametrize("told", [33, 5000])
+@pytest.mark.parametrize("order", ["start", "end", None])
+def test_a_total_that_is_too_high_makes_no_scan_complete(told: int, order: Literal["start", "end"] | None) -> None:
+    """The list was read to its end and shows fewer; nobody knows why."""
+    served = FakeList(ids=named(30), newest_at=order, total=lambda ids, page: told)
+    scan = run(scan_for("7", ABSENT, limit=10, newest_at=order, total=told), served)
+    assert (scan.missing, scan.outcome) == ({ABSENT}, Outcome.INCOMPLETE)
+
+
+@pytest.mark.parametrize("told", [5, None])
+def test_a_total_that_is_too_low_is_as_none(told: int | None) -> None:
+    """The same pages show the end, and prove as much."""
+    served = FakeList(ids=named(30), total=lambda ids, page: told)
+    scan = run(scan_for("29", ABSENT, limit=10), served)
+    assert (scan.missing, scan.outcome, served.pages) == ({ABSENT}, Outcome.COMPLETE, 7)
+
+
+def test_newest_entries_at_the_end_are_read_first() -> None:
+    """Pages go backward from where they are counted to stand, and those that the server cuts are asked for again."""
+    served = FakeList(ids=named(5000), newest_at="end", cut=lambda limit: min(limit, 700))
+    scan = run(scan_for("4999", "4400", newest_at="end", total=5000), served)
+    assert (scan.pages, scan.outcome) == (3, None)
+    served = attrs.evolve(served, ids=named(5000), pages=0)
+    scan = run(scan_for("0", "2500", ABSENT, newest_at="end", total=5000), served)
+    assert (scan.missing, scan.outcome, scan.cut_at) == ({ABSENT}, Outcome.COMPLETE, 700)
+    assert served.pages <= 12
+
+
+def test_a_short_last_page_is_not_the_size_of_the_pages() -> None:
+    """A cut is believed when more entries come after it."""
+    assert run(scan_for(ABSENT), FakeList(ids=named(30))).cut_at is None
+    assert run(scan_for(ABSENT), FakeList(ids=named(130), cut=lambda limit: min(limit, 100))).cut_at == 100
+
+
+def test_it_is_over_as_soon_as_all_were_shown() -> None:
+    """The rest of the list is not read, and nothing is said about it; a sighting is enough."""
+    scan = scan_for("3", "4", limit=10)
+    read(scan, ListWindow(ids=tuple(named(10)), jobs=(), total=300, unread=frozenset("4")))
+    assert (scan.is_over, scan.outcome) == (True, None)
+    assert (scan.missing, scan.lacked, scan.found) == ({"4"}, set(), 1)
+
+
+def test_it_takes_no_more_pages_than_job_queries_would_cost() -> None:
+    """Two ids deep in a long list are worth two pages, unless it is to prove something."""
+    scan = run(scan_for("298", "299", limit=10, to_the_end=False), FakeList(ids=named(300)))
+    assert (scan.pages, scan.outcome) == (2, None)
+
+
+def test_a_page_that_is_refused_is_asked_for_with_a_smaller_size() -> None:
+    """It goes on where it was, in either direction."""
+    for order, total in (("start", None), ("end", 300)):
+        served = FakeList(ids=named(300), newest_at=order)  # type: ignore[arg-type]
+        scan = scan_for(ABSENT, limit=100, newest_at=order, total=total)
+        read(scan, served.answer(scan.offset, scan.limit))
+        scan.resize(10)
+        assert run(scan, served).outcome is Outcome.COMPLETE
+
+
+def test_pages_overlap_by_some_entries_and_always_move_on() -> None:
+    """Others come and go, and shift the list by a few places."""
+    assert [overlap(limit) for limit in (1000, 100, 50, 10, 9, 2, 1)] == [5, 5, 5, 1, 1, 1, 0]

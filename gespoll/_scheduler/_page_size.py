@@ -21,6 +21,7 @@ FIRST_PAGE = 100
 OVERLAP_AT_MOST = 5
 """Entries that a page repeats, at most: so many may leave the list between two pages without breaking the chain."""
 _ABOUT_NUMBERS = frozenset({400, 413, 422})
+_SERVER_ERROR = 500
 _HOLDS = 600.0
 """Seconds for which a smaller page is asked for; ten minutes are worth one request that is refused again."""
 _ERRORS_AT_MOST = 2
@@ -47,11 +48,13 @@ class PageSize:
     _short: int = 0
     """How many entries that page had."""
     _failing: int | None = None
-    """The page size that is answered by 500."""
+    """The smallest page that was answered by 500."""
     _errors: int = 0
-    """How often it was, in a row."""
+    """How many were, without an answer to one of that size."""
     _works: int = 0
     """The largest smaller page that was answered meanwhile."""
+    _before: int | None = None
+    """The limit before smaller pages were tried."""
 
     def begin_round(self, now: float) -> None:
         """Try the largest page again once it is long enough ago that a smaller one was learned."""
@@ -107,36 +110,36 @@ class PageSize:
         After two such answers smaller pages are tried. Once one is answered the larger page is asked for again, and
         only if that fails once more is it left: an outage that ends while small pages are tried is none of their doing.
         """
-        if error.status != 500:
+        if error.status != _SERVER_ERROR:
             return
-        if self._failing is None or size > self._failing:
-            self._failing, self._errors, self._works = size, 0, 0
-        self._errors += size == self._failing
-        if size < self._failing:
-            self._try_smaller(size, now)
-        elif self._errors >= _ERRORS_AT_MOST and self._works:
-            self.cut(self._works, now)
-            self._failing = None
-        elif self._errors >= _ERRORS_AT_MOST:
-            self._try_smaller(size, now)
-
-    def _try_smaller(self, size: int, now: float) -> None:
-        smaller = next_smaller(size)
-        if smaller is not None:
+        self._errors += 1
+        self._failing = size if self._failing is None else min(size, self._failing)
+        smaller = next_smaller(self._failing)
+        if self._errors < _ERRORS_AT_MOST:
+            return
+        if smaller is None:  # no size is answered
+            self._end_trial()
+        elif self._works:
+            count = max(self._works, smaller)
+            self._end_trial()
+            self.cut(count, now)
+        else:
+            self._before = self._before or self.limit
             self.cut(smaller, now)
-        else:  # it is not the size
-            self.limit = self._failing or self.limit
-            self._failing = None
 
     def _answered_beside_errors(self, size: int) -> None:
         if self._failing is None:
             return
         if size >= self._failing:
-            self._failing = None
+            self._end_trial()
             return
         self._works = max(self._works, size)
-        if self._errors >= _ERRORS_AT_MOST:
-            self.limit = max(self.limit, self._failing)
+        self.limit = self._before or self.limit
+
+    def _end_trial(self) -> None:
+        self.limit = self._before or self.limit
+        self._failing = self._before = None
+        self._errors = self._works = 0
 
 
 def is_about_numbers(error: SourceError) -> bool:

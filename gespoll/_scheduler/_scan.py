@@ -371,7 +371,8 @@ class Scan:
         if page.new:
             self._learn_cut(page)
             self._front = self._front or page.ids[:_EDGE]
-            self._back = (self._back + page.ids[len(page.repeated) :])[-_EDGE:]
+            fresh = page.ids[max(len(page.repeated), len(page.ids) - _EDGE) :]
+            self._back = (self._back + fresh)[-_EDGE:]
         if page.count:
             self._high = page.end
             self._shared = overlap(min(self.page_size, page.count))
