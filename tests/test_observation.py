@@ -108,7 +108,7 @@ def test_a_list_that_refuses_every_page_is_given_up() -> None:
     ledger = desk.watch(map(str, range(200)))
     desk.run()
     assert len(finals(ledger)) == 200
-    assert [window.limit for window in desk.windows] == [1000, 500, 100, 10]
+    assert [window.limit for window in desk.windows] == [1000, 500, 100, 10, 1]
 
 
 def test_a_list_that_only_fails_is_left_once_a_single_query_is_answered() -> None:
@@ -266,7 +266,7 @@ def test_a_refused_query_keeps_no_failure_back_that_the_list_told() -> None:
     assert [type(change.error) for change in finals(ledger).values()] == [JobFailed]
 
 
-def test_the_grace_counts_from_one_sweep_to_the_start_of_another() -> None:
+def test_the_grace_counts_from_one_scan_to_the_start_of_another() -> None:
     """A scan that takes longer than the grace is still one denial."""
     desk = desk_of(30)
     desk.max_page = 10
@@ -286,6 +286,23 @@ def test_a_refused_page_size_is_tried_again_later_and_after_a_renewal() -> None:
     assert max(window.limit for window in desk.windows[1:]) == 500
     desk.run(until=700)
     assert desk.windows[-1].limit > 500
+
+
+@pytest.mark.parametrize("error", [RequestRejected("no", status=422), ServiceUnavailable("oops", status=500)])
+def test_large_pages_that_are_refused_in_an_unusual_way_are_followed_by_smaller_ones(error: SourceError) -> None:
+    """The list serves with pages of 100, and hardly any job is queried."""
+    desk = desk_of(300)
+    told = desk.tell
+    desk.tell = lambda request: (  # type: ignore[method-assign]
+        error if isinstance(request, Window) and request.limit > 100 else told(request)
+    )
+    ledger = desk.watch(map(str, range(300)))
+    desk.run(until=100)
+    desk.asked.clear()
+    desk.run(until=200)
+    assert {window.limit for window in desk.windows} <= set(range(101))
+    assert len(desk.windows) > len(desk.queries)
+    assert not finals(ledger)
 
 
 def test_last_looks_end_with_the_last_job_looked_at_or_ended() -> None:

@@ -316,8 +316,8 @@ def test_rule_6_the_delete_job_of_a_deleted_graph_is_found_in_the_list() -> None
     assert desk.windows
 
 
-def test_rule_6_without_a_graph_two_complete_sweeps_a_grace_apart_decide() -> None:
-    """A job that only the list can show is not found when two complete sweeps lack it."""
+def test_rule_6_without_a_graph_two_complete_scans_a_grace_apart_decide() -> None:
+    """A job that only the list can show is not found when two complete scans lack it."""
     desk = Desk({str(number): ends_at(str(number), 0) for number in range(30)}, listing=True)
     desk.max_page = 10
     ledger = desk.watch(["a"], graph=None)
@@ -328,8 +328,8 @@ def test_rule_6_without_a_graph_two_complete_sweeps_a_grace_apart_decide() -> No
     assert not desk.queries
 
 
-def test_rule_6_an_incomplete_sweep_says_nothing_about_absence() -> None:
-    """When pages shift under the sweep, what it did not show may still be there."""
+def test_rule_6_an_incomplete_scan_says_nothing_about_absence() -> None:
+    """When pages shift under the scan, what it did not show may still be there."""
     rng = random.Random(0)
     desk = Desk({str(number): ends_at(str(number), 0) for number in range(100)}, listing=True)
     desk.max_page = 10
@@ -337,6 +337,19 @@ def test_rule_6_an_incomplete_sweep_says_nothing_about_absence() -> None:
     ledger = desk.watch(["a"], graph=None)
     desk.run(until=600.0)
     assert not ledger.changes
+
+
+def test_rule_6_an_entry_that_cannot_be_read_is_no_absence() -> None:
+    """Its job is there, and ends as soon as its entry can be read."""
+    desk = Desk({"a": ends_at("a", 0), "b": ends_at("b", 0)}, listing=True)
+    told = desk.tell
+    blank = ListWindow(ids=("a", "b"), jobs=(), total=2, unread=frozenset("a"))
+    desk.tell = lambda request: told(request) if desk.now > 300 else blank  # type: ignore[method-assign]
+    ledger = desk.watch(["a"], graph=None)
+    desk.run(until=299)
+    assert not ledger.changes
+    desk.run(until=400)
+    assert statuses(ledger) == ["success"]
 
 
 @given(

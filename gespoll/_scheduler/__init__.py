@@ -1,7 +1,7 @@
 """The sans-I/O core.
 
-Its floors: settings, doubt, sweep, record; sequence, standing, requests; ledger, line, singles; memory, observation;
-core.
+Its floors: settings, doubt, record; sequence, standing, requests; ledger, line, page_size, singles; scan; memory,
+observation; core.
 """
 
 from gespoll._scheduler._core import Outcome, Scheduler

@@ -34,9 +34,9 @@ from gespoll._scheduler._observation import Leave, Scope
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import Key, Profile, Record, merged, profile_of
 from gespoll._scheduler._requests import Get, Request, Window
+from gespoll._scheduler._scan import Scan
 from gespoll._scheduler._settings import Settings
 from gespoll._scheduler._statistics import Explanation, Statistics, Tally
-from gespoll._scheduler._sweep import Sweep
 from gespoll._scheduler._verdict import Line, Phase, Verdict
 from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
@@ -343,9 +343,9 @@ class Scheduler:
             if self._expiring:
                 self._looked([record for _, record in places], Channel.LIST, request.sent_at, now)
             yield
-        sweep = scope.end_page(request, outcome, now)
-        if sweep is not None:
-            self._end_sweep(scope, sweep, now)
+        scan = scope.end_page(request, outcome, now)
+        if scan is not None:
+            self._end_scan(scope, scan, now)
         if request in self._suspects:
             self._suspects.discard(request)
             scope.distrust(now)
@@ -364,8 +364,9 @@ class Scheduler:
         if record.has_ended:
             return
         if record.ref.job_id in window.unread:
-            record.reported().sight(now)
-            self._judge(scope, record, now)
+            if scope.believes_list(record, now):
+                record.reported().sight(now)
+                self._judge(scope, record, now)
         elif (shown := job or (None if record.evidence is None else record.job)) is not None:
             self._read_record(scope, record, shown, now)
         if record.place is None and not record.has_ended:
@@ -549,23 +550,28 @@ class Scheduler:
 
     # Scans
 
-    def _end_sweep(self, scope: Scope, sweep: Sweep, now: float) -> None:
+    def _end_scan(self, scope: Scope, scan: Scan, now: float) -> None:
         """Take in that a scan is over, for the jobs that it was for and did not show."""
         left = []
-        for job_id in sorted(sweep.missing):
-            record = scope.records.get(job_id)
-            if record is None or not (scope.queries.depends_on_list(record) or record.evidence is not None):
-                continue
-            if sweep.is_complete and not scope.listing.is_stale(now):
-                record.reported().deny_by_scan(sweep.started_at, now)
-            elif sweep.to_the_end:
-                record.reported().incomplete_scan(sweep.started_at, now)
+        for record in self._denied_by(scope, scan, now):
+            if scan.is_complete and scope.believes_list(record, now):
+                record.reported().deny_by_scan(scan.started_at, now)
             else:
-                continue
+                record.reported().incomplete_scan(scan.started_at, now)
             left.append(record)
             self._judge(scope, record, now)
-        self._looked(left, Channel.LIST, sweep.started_at, now)
-        scope.listing.end_sweep(sweep, now)
+        self._looked(left, Channel.LIST, scan.started_at, now)
+        scope.listing.end_scan(scan, now)
+
+    def _denied_by(self, scope: Scope, scan: Scan, now: float) -> list[Record[Ledger]]:
+        """List the jobs to which it matters that a scan lacked them; of a stale list also those that it showed."""
+        if not scan.is_complete and not scan.to_the_end:
+            return []
+        job_ids = set(scan.lacked)
+        if scope.listing.is_stale(now):
+            job_ids |= scope.queries.needs_list
+        found = (scope.records.get(job_id) for job_id in sorted(job_ids))
+        return [each for each in found if each and (each.evidence or scope.queries.depends_on_list(each))]
 
     # Failures
 
@@ -604,8 +610,9 @@ class Scheduler:
             if scope.window_refused(request, error, now):
                 self._judge_dependents(scope, now)
             return
+        scope.listing.page_failed(request, error, now)
         scope.listing.failed(request, error, now)
-        if now - scope.listing.failing_since >= (scope.outage.limit or math.inf):
+        if now - scope.listing.suspect_since >= (scope.outage.limit or math.inf):
             self._judge_dependents(scope, now)
         if self._expiring:
             self._looked(self._listed_only(scope), Channel.LIST, request.sent_at, now)

@@ -86,7 +86,7 @@ class Judge:
             query_failure=scope.outage.lasting,
             list_state=state,
             list_refusal=listing.refusal,
-            list_failing_since=listing.failing_since,
+            list_failing_since=listing.suspect_since if record.place is None else listing.failing_since,
             list_failure=listing.failure,
             list_failed_at=listing.failed_at,
             lost=lost,

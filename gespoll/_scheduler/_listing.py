@@ -1,6 +1,6 @@
 """The list of one scope: which window of it to ask for next, and what the windows show.
 
-Rule: in rounds, each within its period, the list is asked for every open job once: first a walk that
+Rule: in rounds, each within its period, the list is asked for every open job once: first a scan that
 looks for jobs whose places are not known, then the windows that show all others. A window that would show
 one job is a single query. Nothing is believed of a list beforehand: neither its order, nor its page size,
 nor that it tells the truth; each is found out, and a list that does not serve is left for a while.
@@ -24,7 +24,7 @@ from gespoll._scheduler._page_size import PageSize, is_about_numbers
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import ASKED, SOMEWHERE, Record
 from gespoll._scheduler._requests import Request, Window
-from gespoll._scheduler._sweep import Sweep
+from gespoll._scheduler._scan import Scan
 from gespoll._source import ListWindow
 
 LIST_FROM = 2
@@ -60,8 +60,8 @@ class Listing:
     """Why the list may not be read, until the credentials are renewed."""
     size: PageSize = attrs.field(factory=PageSize)
     line: Line = attrs.field(factory=Line)
-    sweep: Sweep | None = None
-    """The walk that is going on."""
+    scan: Scan | None = None
+    """The scan that is going on."""
     round_due: float = math.inf
     """When the next round begins; infinite while single queries serve."""
     round_began: float = -math.inf
@@ -79,6 +79,8 @@ class Listing:
     """When the row of failures began that is not over, in seconds."""
     failure: SourceError | None = None
     """The last of them."""
+    scan_failing_since: float = math.inf
+    """The same of the pages of scans, whatever other pages bring."""
     failed_at: float = -math.inf
     """When the last failure was, whatever came since."""
     _hunt_at: float = -math.inf
@@ -131,8 +133,8 @@ class Listing:
     def remove(self, job_id: str) -> None:
         """Look for a job no more."""
         self._unlocated.pop(job_id, None)
-        if self.sweep is not None:
-            self.sweep.missing.discard(job_id)
+        if self.scan is not None:
+            self.scan.missing.discard(job_id)
 
     def rest(self) -> None:
         """Start over with a clean record when nothing is open."""
@@ -142,7 +144,7 @@ class Listing:
         self._fresh = self._failures = 0
         self._retries = None
         self._hunt_at = -math.inf
-        self.failing_since = math.inf
+        self.failing_since = self.scan_failing_since = math.inf
         self.failure = None
         self._served = False
         self._ready_at = -math.inf
@@ -153,6 +155,11 @@ class Listing:
     def is_readable(self) -> bool:
         """Whether there is a list, and it is not refused."""
         return self.queries.has_list and self.refusal is None
+
+    @property
+    def suspect_since(self) -> float:
+        """When a row of failures began that is not over, of all pages or of those of scans, in seconds."""
+        return min(self.failing_since, self.scan_failing_since)
 
     def is_stale(self, now: float) -> bool:
         """Whether it was found to report old states as new, not long ago."""
@@ -227,7 +234,7 @@ class Listing:
             due = self._taken_up_at
         elif not self._in_round:
             due = self.round_due if self._can_begin else math.inf
-        elif self.sweep is not None and self.sweep.asked is not None:
+        elif self.scan is not None and self.scan.asked is not None:
             return math.inf
         else:
             due = self._ready_at
@@ -259,9 +266,9 @@ class Listing:
             self._begin_round(now)
         if not self._in_round:
             return None
-        if self.sweep is not None:
-            request = self._window(self.sweep.offset, self.sweep.limit, now)
-            self.sweep.asked = request
+        if self.scan is not None:
+            request = self._window(self.scan.offset, self.scan.limit, now)
+            self.scan.asked = request
             return request
         return self._next_of_line(now)
 
@@ -287,8 +294,8 @@ class Listing:
         return window
 
     def takes_turns(self, now: float) -> bool:
-        """Whether a query is to go before the next page, of a walk that shows fewer jobs than it costs requests."""
-        if self.sweep is None or not self._alternates or self.queries.due() > now:
+        """Whether a query is to go before the next page, of a scan that shows fewer jobs than it costs requests."""
+        if self.scan is None or not self._alternates or self.queries.due() > now:
             return False
         self._page_was_last = not self._page_was_last
         return not self._page_was_last
@@ -310,9 +317,9 @@ class Listing:
         return True
 
     def hurry(self) -> None:
-        """Begin a round at once, or when the walk that is going on is over."""
+        """Begin a round at once, or when the scan that is going on is over."""
         self._hunt_at = -math.inf
-        self._again = self.sweep is not None
+        self._again = self.scan is not None
         if not self._again:
             self._in_round = False
             self.round_due = FRONT
@@ -329,33 +336,31 @@ class Listing:
         self._in_round = True
         self.before_began, self.round_began = self.round_began, now
         self._units = 0
-        self.sweep = self._next_sweep(now)
+        self.scan = self._next_scan(now)
         self._fresh = 0
 
-    def _next_sweep(self, now: float) -> Sweep | None:
-        """Tell which walk the round begins with, if it needs one."""
+    def _next_scan(self, now: float) -> Scan | None:
+        """Return the scan that the round begins with, if it needs one."""
         hunted = self._hunted() if now >= self._hunt_at else set()
         if hunted:
             self._hunt_at = now + _HUNT_EVERY
         looks_for_all = self._served and now >= self._lost.until
         self._looks_for_others = looks_for_all or (self._served and self._fresh > 0)
+        to_the_end, trusted = bool(hunted), self.size.trusted
         if self.is_jumbled(now):
             wanted = set(self._records) if self._served else self._dependents()
             pages = len(wanted)
-            return Sweep(
-                now, self.size.limit, missing=wanted, to_the_end=bool(hunted), pages_at_most=pages, overlaps=False
-            )
+            return Scan(now, self.size.limit, wanted, to_the_end, pages_at_most=pages, trusted=trusted, overlaps=False)
         missing = hunted | (set(self._unlocated) if self._looks_for_others else set())
         if not missing:
             return None
-        pages = 1 if self._ignores_offset else len(self._unlocated) if looks_for_all else self._fresh
-        limit = self.size.limit if hunted else self.size.for_jobs(len(missing))
-        return Sweep(
+        return Scan(
             now,
-            limit,
-            missing=missing,
-            to_the_end=bool(hunted),
-            pages_at_most=pages,
+            self.size.limit if hunted else self.size.for_jobs(len(missing)),
+            missing,
+            to_the_end,
+            pages_at_most=1 if self._ignores_offset else len(self._unlocated) if looks_for_all else self._fresh,
+            trusted=trusted,
             newest_at=self._newest_at,
             total=self._total,
         )
@@ -382,7 +387,7 @@ class Listing:
     def _end_rounds(self) -> None:
         self._in_round = self._again = self._alternates = False
         self.round_due = math.inf
-        self.sweep = None
+        self.scan = None
         self.line.clear()
 
     # Its order
@@ -426,21 +431,23 @@ class Listing:
         self.failing_since = math.inf
         self.failure = None
         self._answered_at = now
+        if self.scan is not None and self.scan.asked is request:
+            self.scan_failing_since = math.inf
         if request.offset:
             self._offsets_refused = 0
         self._total = window.total
         self._newest_at = window.newest_at or self._newest_at
         self.line.drifts = self._newest_at == "start"
         offset = 0 if self._ignores_offset else request.offset
-        sweep = self.sweep if self.sweep is not None and self.sweep.asked is request else None
+        scan = self.scan if self.scan is not None and self.scan.asked is request else None
         is_placed = False
         for start in range(0, max(len(window.ids), 1), _SLICE):
             ids = window.ids[start : start + _SLICE]
             places = self._places(ids, start)
             if start == 0 and not self.is_jumbled(now):
                 is_placed = self.line.correct(offset, places, now)
-            if sweep is not None:
-                sweep.see(ids, window.unread)
+            if scan is not None:
+                scan.see(ids, window.unread)
             if not self.is_stale(now):
                 _note_shown(places, window.unread, now)
             self._see(request, offset, places, now)
@@ -496,59 +503,59 @@ class Listing:
             self._again = self.round_due == FRONT
             self._in_round = True
 
-    def end_page(self, request: Window, window: ListWindow, now: float) -> Sweep | None:
-        """Plan what follows a page; gives the walk that is over with it."""
-        sweep = self.sweep if self.sweep is not None and self.sweep.asked is request else None
+    def end_page(self, request: Window, window: ListWindow, now: float) -> Scan | None:
+        """Plan what follows a page; gives the scan that is over with it."""
+        scan = self.scan if self.scan is not None and self.scan.asked is request else None
         self.returned(request)
         self.size.learn(request, window, now)
-        if sweep is None:
+        if scan is None:
             return None
-        sweep.end_page(window)
-        if sweep.cut_at is not None:
-            self.size.cut(sweep.cut_at, now)
-        if sweep.is_jumbled and not self.is_jumbled(now):
+        scan.end_page(window, request.offset, request.limit)
+        if scan.cut_at is not None:
+            self.size.cut(scan.cut_at, now)
+        if scan.is_jumbled and not self.is_jumbled(now):
             self._doubt_order(now)
-        if sweep.began_beyond:
+        if scan.began_beyond:
             self._newest_at = self._total = None
-        self._ignores_offset = self._ignores_offset or sweep.ignores_offset
-        self._judge_yield(sweep, now)
-        return sweep if sweep.is_over else None
+        self._ignores_offset = self._ignores_offset or scan.ignores_offset
+        self._judge_yield(scan, now)
+        return scan if scan.is_over else None
 
-    def _judge_yield(self, sweep: Sweep, now: float) -> None:
+    def _judge_yield(self, scan: Scan, now: float) -> None:
         """Let queries and pages take turns once pages show fewer jobs than queries; where they always will, stop."""
-        was_poor, self._alternates = self._alternates, sweep.found < sweep.pages and not sweep.to_the_end
-        if self._alternates and self.is_jumbled(now) and sweep.pages >= _PAGES_TO_JUDGE:
-            sweep.is_over = True
+        was_poor, self._alternates = self._alternates, scan.found < scan.pages and not scan.to_the_end
+        if self._alternates and self.is_jumbled(now) and scan.pages >= _PAGES_TO_JUDGE:
+            scan.stop()
         elif self._alternates and not was_poor:
-            self._query_missing(sweep)
+            self._query_missing(scan)
 
-    def _query_missing(self, sweep: Sweep) -> None:
-        self.queries.missing([job_id for job_id in self._unlocated if job_id in sweep.missing])
+    def _query_missing(self, scan: Scan) -> None:
+        self.queries.missing([job_id for job_id in self._unlocated if job_id in scan.missing])
 
-    def end_sweep(self, sweep: Sweep, now: float) -> None:
-        """Plan what follows a walk: single queries for what it did not show."""
-        self.sweep = None
+    def end_scan(self, scan: Scan, now: float) -> None:
+        """Plan what follows a scan: single queries for what it did not show."""
+        self.scan = None
         self._alternates = False
         if self.is_jumbled(now):
-            self._weigh(sweep, now)
+            self._weigh(scan, now)
             return
-        self._query_missing(sweep)
+        self._query_missing(scan)
         if not self._unlocated:
             self._lost.clear()
         elif self._looks_for_others:
             self._lost.raise_at(now)
-        if self._served and not sweep.found and not len(self.line):
+        if self._served and not scan.found and not len(self.line):
             self._unhelpful.raise_at(now)
             self._leave(now)
 
-    def _weigh(self, sweep: Sweep, now: float) -> None:
+    def _weigh(self, scan: Scan, now: float) -> None:
         """Of a list without order, see whether a page shows more jobs than single queries would."""
-        if sweep.found < LIST_FROM * sweep.pages and not sweep.to_the_end:
+        if scan.found < LIST_FROM * scan.pages and not scan.to_the_end:
             self._unhelpful.raise_at(now)
             self._leave(now)
             return
         self._unhelpful.clear()
-        for record in [record for job_id, record in self._records.items() if job_id in sweep.missing]:
+        for record in [record for job_id, record in self._records.items() if job_id in scan.missing]:
             if self.line.round - record.seen > _ROUNDS_UNSEEN and not record.state & ASKED:
                 record.place = None
                 self.queries.soon(record)
@@ -558,8 +565,8 @@ class Listing:
     def returned(self, request: Window) -> None:
         """Note that a window is under way no more."""
         self.under_way.pop(request, None)
-        if self.sweep is not None and self.sweep.asked is request:
-            self.sweep.asked = None
+        if self.scan is not None and self.scan.asked is request:
+            self.scan.asked = None
 
     def put_back(self, request: Window) -> None:
         """Ask for the jobs of a window again, which brought nothing."""
@@ -577,6 +584,8 @@ class Listing:
         """
         if now - self._answered_at >= max(self.period, self.queries.interval):
             self._query_missing_in(request)
+        if self.scan is not None and self.scan.asked is request:
+            self.scan_failing_since = min(self.scan_failing_since, request.sent_at)
         self.put_back(request)
         self.failing_since = min(self.failing_since, request.sent_at)
         self.failure, failed_at, self.failed_at = error, self.failed_at, now
@@ -593,10 +602,10 @@ class Listing:
             self.queries.first(probe)
 
     def _query_missing_in(self, request: Window) -> None:
-        """Query the jobs that a window was to show, or that the walk has not shown, until the list shows them again."""
+        """Query the jobs that a window was to show, or that the scan has not shown, until the list shows them again."""
         self._unlocate(request.expected)
-        if self.sweep is not None and self.sweep.asked is request:
-            self._query_missing(self.sweep)
+        if self.scan is not None and self.scan.asked is request:
+            self._query_missing(self.scan)
 
     def _unlocate(self, records: Iterable[Record[Any]]) -> None:
         for record in records:
@@ -605,12 +614,21 @@ class Listing:
                 self._unlocated[record.ref.job_id] = None
                 self.queries.soon(record)
 
+    def page_failed(self, request: Window, error: SourceError, now: float) -> None:
+        """Try a smaller page where the size of a page may be why the server failed."""
+        self.size.failed(request.limit, error, now)
+        self._resize_scan()
+
+    def _resize_scan(self) -> None:
+        if self.scan is not None and self.scan.page_size > self.size.limit:
+            self.scan.resize(self.size.limit)
+
     def _lose_places(self, request: Window) -> None:
         """Look for the jobs of a window again, from the start; where that does not help, in the first page only."""
         self._offsets_refused += 1
         self._ignores_offset = self._ignores_offset or self._offsets_refused >= _OFFSETS_REFUSED
-        if self.sweep is not None and self.sweep.asked is request:
-            self.sweep = None
+        if self.scan is not None and self.scan.asked is request:
+            self.scan = None
             self._alternates = False
         self.returned(request)
         self._unlocate(request.expected)
@@ -633,8 +651,7 @@ class Listing:
             self._lose_places(request)
             return False
         if self.size.shrink(request.limit, error, now):
-            if self.sweep is not None:
-                self.sweep.limit = min(self.sweep.limit, self.size.limit)
+            self._resize_scan()
             self.put_back(request)
             return False
         self.returned(request)

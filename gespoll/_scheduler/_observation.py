@@ -24,7 +24,7 @@ from gespoll._scheduler._listing import Listing
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import ASKED, Care, Record
 from gespoll._scheduler._requests import Get, Request, Window
-from gespoll._scheduler._sweep import Sweep
+from gespoll._scheduler._scan import Scan
 from gespoll._scheduler._verdict import reported_end
 from gespoll._source import ListWindow
 
@@ -256,8 +256,8 @@ class Scope:
         """Take in a page, a slice at a time; gives the open jobs of each slice. `end_page` is to follow."""
         return self.listing.read(request, window, now)
 
-    def end_page(self, request: Window, window: ListWindow, now: float) -> Sweep | None:
-        """Plan what follows a page; gives the walk that is over with it."""
+    def end_page(self, request: Window, window: ListWindow, now: float) -> Scan | None:
+        """Plan what follows a page; gives the scan that is over with it."""
         return self.listing.end_page(request, window, now)
 
     def contradicts(self, job_id: str, sent_at: float) -> bool:
