@@ -17,7 +17,7 @@ import attrs
 FileKind = Literal["schema", "vertexset", "edgeset"]
 
 
-class JobStatus(enum.Enum):
+class JobStatus(enum.StrEnum):
     """How a job stands, whatever word the server used for it."""
 
     PENDING = "pending"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
@@ -152,6 +153,14 @@ def test_bad_files_are_those_not_wholly_loaded() -> None:
     """Files of which nothing is told are not accused."""
     assert job(files=(LOADED, PARTIAL, file(), FAILED)).bad_files == (PARTIAL, FAILED)
     assert job().bad_files == ()
+
+
+def test_a_status_is_its_text() -> None:
+    """In JSON, in a template and in a comparison, without `.value`."""
+    statuses = list(JobStatus)
+    assert [f"{status}" for status in statuses] == [status.value for status in statuses]
+    assert json.loads(json.dumps(statuses)) == statuses
+    assert JobStatus("partially_failed") == "partially_failed"
 
 
 class TestJobRef:
