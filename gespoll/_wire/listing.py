@@ -18,6 +18,7 @@ import attrs
 import msgspec
 
 from gespoll._errors import ProtocolError
+from gespoll._jobs import is_identifier
 from gespoll._wire.fields import count, decode, text, time
 from gespoll._wire.reply import Reply, error_code, failure
 
@@ -71,7 +72,7 @@ class Part:
             return []
         entries = [entry for entry in _decode_entries(self._text) if _glance(entry) is not None]
         found = [Glance(self.ids[place], text(self.words[place]), entries[place]) for place in places]
-        return [glance for glance in found if glance.job_id.isprintable() and not glance.job_id.isspace()]
+        return [glance for glance in found if is_identifier(glance.job_id)]
 
     def newest_at(self) -> Literal["start", "end"] | None:
         """Tell at which end the newer entries stand, as far as the times at which they began tell."""
