@@ -6,6 +6,7 @@ told again. The ledger is the only place that knows how a watch as a whole ends.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -79,7 +80,8 @@ class Ledger:
     _before: deque[tuple[Key, Sequence[JobStatus]]] = attrs.field(factory=deque)
     """For each of `changes` its job, and what was told of that before."""
     _handed: list[Record[Ledger] | Key] = attrs.field(factory=list)
-    _ended: dict[Key, _Ended | None] = attrs.field(factory=dict)
+    _ended: dict[Key, JobRef | _Ended] = attrs.field(factory=dict)
+    """The jobs that have ended: what the watch calls them and, where results are kept, how."""
     _dropped: set[Key] = attrs.field(factory=set)
     """Jobs in `_handed` that were discarded since."""
     _frozen: dict[Key, Standing] = attrs.field(factory=dict)
@@ -111,14 +113,29 @@ class Ledger:
         """Whether a job that it was handed has ended; handed in again, it does not end again."""
         return key in self._ended
 
-    def take_ended(self, key: Key) -> None:
-        """Take in once more a job that has ended."""
+    def take_ended(self, key: Key, ref: JobRef) -> None:
+        """Take in once more a job that has ended.
+
+        Raises:
+            ValueError: when it was handed in with another key.
+        """
+        ended = self._ended[key]
+        known = ended.ref if isinstance(ended, _Ended) else ended
+        if (named := _named(known, ref)) is not known:
+            self._ended[key] = attrs.evolve(ended, ref=named) if isinstance(ended, _Ended) else named
         if self.keeps_results and key not in self._known:
             self._handed.append(key)
 
     def take(self, record: Record[Ledger], ref: JobRef) -> bool:
-        """Take a job in; tell whether it is a new one."""
-        is_new = record.ref_for(self) is None
+        """Take a job in; tell whether it is a new one.
+
+        Raises:
+            ValueError: when it was handed in with another key.
+        """
+        known = record.ref_for(self)
+        is_new = known is None
+        if known is not None and (named := _named(known, ref)) is not known:
+            record.attach(self, named)
         if record.key in self._dropped:
             self._forget_dropped()
         if is_new:
@@ -172,7 +189,7 @@ class Ledger:
     def recall_end(self, key: Key, ref: JobRef, end: End) -> None:
         """Take in a job out of a snapshot that ended before: nothing more is told of it."""
         self._known[key] = []
-        self._ended[key] = _Ended(ref, end) if self.keeps_results else None
+        self._ended[key] = _Ended(ref, end) if self.keeps_results else ref
         self._failed = self._failed or isinstance(end, Exception)
         if self.keeps_results:
             self._handed.append(key)
@@ -193,7 +210,8 @@ class Ledger:
             elif key in records:
                 yield self._standing(records[key])
             elif key in self._ended:
-                ended = self._ended[key] or _Ended(JobRef(key[1]), None)
+                ended = self._ended[key]
+                ended = ended if isinstance(ended, _Ended) else _Ended(ended, None)
                 yield Standing(key=key, ref=ended.ref, ended=True, end=ended.end)
 
     def _standing(self, record: Record[Ledger]) -> Standing:
@@ -261,6 +279,9 @@ class Ledger:
             job = attrs.evolve(job, ref=ref)
         if job is not None and isinstance(error, JobNotFound):
             error = JobVanished(ref, job, waited=error.waited, graph_missing=error.graph_missing)
+        elif isinstance(error, JobError) and error.ref is not ref:
+            error = copy.copy(error)
+            error.ref = ref
         self._append(record, ref, last, job, error, is_final=True, now=now, told=self._told(record))
 
     def _append(
@@ -295,7 +316,7 @@ class Ledger:
         self.notify()
 
     def _end(self, record: Record[Ledger], ref: JobRef, job: Job | None, error: Exception | None) -> None:
-        self._ended[record.key] = _Ended(ref, error or job) if self.keeps_results else None
+        self._ended[record.key] = _Ended(ref, error or job) if self.keeps_results else ref
         if leaves_open(error):
             self._frozen[record.key] = self._standing(record)
         else:
@@ -384,7 +405,7 @@ class Ledger:
     def results(self) -> list[Job | Exception]:
         """Give the end of every ref, in the order of refs, duplicates at both places."""
         keys = (entry.key if isinstance(entry, Record) else entry for entry in self._handed)
-        ended = [end for key in keys if (end := self._ended.get(key)) is not None]
+        ended = [end for key in keys if isinstance(end := self._ended.get(key), _Ended)]
         return [each.end for each in ended if each.end is not None]
 
     def outcome(self) -> Exception | None:
@@ -394,6 +415,21 @@ class Ledger:
         if self.on_failure != "end":
             return None
         return outcome_of(self.results()) if self._failed else self.cut
+
+
+def _named(known: JobRef, ref: JobRef) -> JobRef:
+    """Return what to call a job that is handed in again: as before, with the key where only now there is one.
+
+    Raises:
+        ValueError: when it has another key now.
+    """
+    if ref.key is None or ref.key == known.key:
+        return known
+    if known.key is None:
+        return JobRef(known.job_id, known.graph, ref.key)
+    raise ValueError(
+        f"job {ref} was handed in with two keys, {known.key!r} and {ref.key!r}: a job has one key in a watch"
+    )
 
 
 def outcome_of(results: list[Job | Exception]) -> Exception | None:
