@@ -268,9 +268,11 @@ class StateChange:
     """Whether this is the job's last change."""
     observed_at: float
     """When it was seen: seconds on the event loop's monotonic clock."""
-    sequence: int
-    """The number of this change, made of its job and of how far that has come, and the same in every process that
-    sees it: after `Poller.resume`, drop the numbers you have. It tells no order, and is less than 2 to the 53rd."""
+    observed_time: datetime
+    """The same moment by this machine's clock (aware)."""
+    id: str
+    """Names this change, the same in every process and watch: it is made of the scope, the job, and the status or the
+    kind of end. After `Poller.resume`, drop changes whose id you have. One that left its job open may come again."""
 
     @property
     def lag(self) -> float | None:

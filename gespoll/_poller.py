@@ -47,7 +47,8 @@ class Poller:
         source: where states are read.
         close_source: enter the source with the poller, and leave it with the poller.
         rng: where the jitter of delays comes from; a seeded one makes a run in virtual time repeatable.
-        wall_clock: tells the present moment, aware, instead of this machine's clock; only snapshots hold it.
+        wall_clock: returns the present moment, aware, instead of this machine's clock; only snapshots and
+            `observed_time` hold it.
         observers: are told what is done; each an `Observer`.
         knobs: `interval=5.0` (seconds: how soon a change is to be known), `max_per_second=10.0` (requests),
             `max_at_once=10` (requests under way), `request_timeout=30.0` (seconds), `not_found_grace=60.0`
@@ -263,7 +264,7 @@ class Poller:
         """Go on with a watch of this or another process, from a snapshot of it.
 
         What the snapshot covers is not told again. A change that its consumer was given later is told once more,
-        with the same `sequence`: drop the numbers you have.
+        with the same `id`: drop the changes whose ids you have.
 
         Args:
             snapshot: what `Watch.snapshot` gave, or an error carries.

@@ -22,7 +22,7 @@ Kept = Literal["kept"]
 """In place of an argument: as it was when the snapshot was taken."""
 End = Job | Exception | None
 """How a job ended: its record, the error it deserves, or `None` where only that it ended is known."""
-VERSION = 1
+VERSION = 2
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _FORMAT: Literal["gespoll snapshot"] = "gespoll snapshot"
@@ -31,6 +31,12 @@ _FORMAT: Literal["gespoll snapshot"] = "gespoll snapshot"
 def present() -> datetime:
     """Tell the present moment by this machine's clock, which only a snapshot holds."""
     return datetime.now(UTC)
+
+
+def kind_of(error: Exception) -> str:
+    """Return the name of the nearest error type that this library knows."""
+    known = (kind.__name__ for kind in type(error).__mro__ if getattr(_errors, kind.__name__, None) is kind)
+    return next(known, "Exception")
 
 
 def leaves_open(error: Exception | None) -> bool:
@@ -82,7 +88,7 @@ class Failure(msgspec.Struct, omit_defaults=True, frozen=True):
     @classmethod
     def of(cls, error: Exception) -> Self:
         """Take of an error what is kept."""
-        kind = next(kind.__name__ for kind in type(error).__mro__ if getattr(_errors, kind.__name__, None) is kind)
+        kind = kind_of(error)
         if isinstance(error, JobNotFound):
             return cls(kind, waited=error.waited, graph_missing=error.graph_missing)
         if isinstance(error, SourceError):
@@ -111,12 +117,14 @@ class Entry(msgspec.Struct, omit_defaults=True):
 
     job_id: str
     graph: str | None = None
+    key: str | None = None
+    """The caller's own name for the work."""
     scope: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Its place in `scopes`."""
     statuses: list[JobStatus] = []
     """The statuses that the consumer was given, the present one last."""
-    sequence: int | None = None
-    """The number of the last change that it was given of the job, unless that left it open; for its own use."""
+    change_id: str | None = None
+    """The id of the last change that it was given of the job, unless that left it open; for its own use."""
     reading: Reading | None = None
     """The last record of it, as far as it was kept."""
     deadline: Moment | None = None
@@ -132,7 +140,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
         Raises:
             ValueError: when it can be none.
         """
-        return JobRef(self.job_id, self.graph)
+        return JobRef(self.job_id, self.graph, self.key)
 
     def end(self) -> End:
         """Tell how it ended.

@@ -139,14 +139,14 @@ class Watch:
         """Write down how its jobs stand, so that another process may go on: `Poller.resume`.
 
         It covers the changes that were taken, no more and no less: take a change, act on it, then keep a snapshot.
-        A process that is killed in between acts on that change once more, and knows it by its `sequence`. It takes
+        A process that is killed in between acts on that change once more, and knows it by its `id`. It takes
         about ten microseconds a job, in which the event loop does nothing else.
 
         Returns:
             Plain JSON, without secrets: `taken_at`, `deadline` (moments), `timeout`, `job_timeout` (seconds),
-            `on_failure`, and in `jobs` each `job_id` with its `graph`, the `statuses` told, the `sequence` of the
-            last change, its own `deadline`, whether it has `ended`, and the `failure` that was. A job left open at a
-            timeout, or by a service out of reach, has not ended.
+            `on_failure`, and in `jobs` each `job_id` with its `graph`, its `key`, the `statuses` told, the
+            `change_id` of the last change where it is known, its own `deadline`, whether it has `ended`, and the
+            `failure` that was. A job left open at a timeout, or by a service out of reach, has not ended.
 
         Raises:
             RuntimeError: when the watch was not entered yet, or was left.

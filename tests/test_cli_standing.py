@@ -35,7 +35,8 @@ def change(
         error=error,
         is_final=final,
         observed_at=at,
-        sequence=hash(job_id),
+        observed_time=datetime(2030, 1, 2, tzinfo=UTC),
+        id=job_id,
     )
 
 

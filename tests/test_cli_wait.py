@@ -56,7 +56,21 @@ JOBS = (
     FakeJob("42", graph="engine", engine=True, steps=[(0, "success")]),
 )
 CHANGE_KEYS = [
-    *["event", "time", "sequence", "job_id", "graph", "previous", "status", "is_final", "error_type", "error", "lag"],
+    *[
+        "event",
+        "time",
+        "id",
+        "observed_time",
+        "job_id",
+        "graph",
+        "key",
+        "previous",
+        "status",
+        "is_final",
+        "error_type",
+        "error",
+        "lag",
+    ],
     *["name", "related_graph", "reported_status", "begin_time", "end_time", "fail_reason", "files"],
 ]
 SUMMARY_KEYS = [

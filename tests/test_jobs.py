@@ -34,7 +34,7 @@ FAILED = file("failed")
 def change(**fields: Any) -> StateChange:
     """Make the final change of a job."""
     defaults: dict[str, Any] = {"previous": None, "status": JobStatus.SUCCESS, "job": None, "is_final": True}
-    return StateChange(ref=REF, observed_at=1.0, sequence=1, **(defaults | fields))
+    return StateChange(ref=REF, observed_at=1.0, observed_time=NOON, id="c1", **(defaults | fields))
 
 
 def job(status: JobStatus = JobStatus.SUCCESS, **fields: Any) -> Job:

@@ -1,6 +1,6 @@
 """The sans-I/O core.
 
-Its floors: settings, doubt, sweep, record; sequence, standing, requests; ledger, line, singles; memory, observation;
+Its floors: settings, doubt, sweep, record; change_id, standing, requests; ledger, line, singles; memory, observation;
 core.
 """
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import attrs
+import msgspec
 
 from gespoll._errors import JobError, JobNotFound, JobsFailed, JobVanished, WaitTimeout, distinct_errors, error_of
 from gespoll._jobs import Job, JobRef, JobStatus, StateChange
 from gespoll._observer import WaitStarted
+from gespoll._scheduler._change_id import change_id, told_by
 from gespoll._scheduler._record import Key, Record
-from gespoll._scheduler._sequence import sequence_of
 from gespoll._scheduler._standing import Standing, before, standing
 from gespoll._snapshot import End, OnFailure, leaves_open
 
@@ -41,7 +43,28 @@ class _Ended:
     """How a job ended, and what the watch called it."""
 
     ref: JobRef
+    told: str | None
+    """What its last change said; `None` where only a snapshot knew."""
     end: End
+
+
+class _Gone(msgspec.Struct, frozen=True, gc=False):
+    """A job that has ended in a watch that keeps no ends."""
+
+    ref: JobRef
+    told: str | None
+
+
+def _told_by_end(end: End) -> str | None:
+    """Word what the last change of a job said; `None` where its end was not kept."""
+    if isinstance(end, Job):
+        return told_by(end.status, None)
+    job = end.job if isinstance(end, JobError) else None
+    return None if end is None else told_by(None if job is None else job.status, end)
+
+
+def _since_1970(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
 
 
 @attrs.define(eq=False)
@@ -63,6 +86,8 @@ class Ledger:
     """What ends it before all jobs have: a first failure, or the submitter's own error."""
     notify: Callable[[], None] = attrs.field(default=lambda: None)
     """Called whenever a change was told or the watch may be over."""
+    moment: Callable[[float], datetime] = _since_1970
+    """Returns the moment, aware, of seconds on the monotonic clock."""
     wait: WaitStarted = attrs.field(factory=lambda: WaitStarted(kind="watch"))
     """What is told of it to observers."""
     told: Callable[[StateChange], None] | None = None
@@ -80,8 +105,8 @@ class Ledger:
     _before: deque[tuple[Key, Sequence[JobStatus]]] = attrs.field(factory=deque)
     """For each of `changes` its job, and what was told of that before."""
     _handed: list[Record[Ledger] | Key] = attrs.field(factory=list)
-    _ended: dict[Key, JobRef | _Ended] = attrs.field(factory=dict)
-    """The jobs that have ended: what the watch calls them and, where results are kept, how."""
+    _ended: dict[Key, _Ended | _Gone] = attrs.field(factory=dict)
+    """The jobs that have ended."""
     _dropped: set[Key] = attrs.field(factory=set)
     """Jobs in `_handed` that were discarded since."""
     _frozen: dict[Key, Standing] = attrs.field(factory=dict)
@@ -120,9 +145,8 @@ class Ledger:
             ValueError: when it was handed in with another key.
         """
         ended = self._ended[key]
-        known = ended.ref if isinstance(ended, _Ended) else ended
-        if (named := _named(known, ref)) is not known:
-            self._ended[key] = attrs.evolve(ended, ref=named) if isinstance(ended, _Ended) else named
+        if (named := _named(ended.ref, ref)) is not ended.ref:
+            self._ended[key] = self._over(named, ended.told, ended.end if isinstance(ended, _Ended) else None)
         if self.keeps_results and key not in self._known:
             self._handed.append(key)
 
@@ -189,7 +213,7 @@ class Ledger:
     def recall_end(self, key: Key, ref: JobRef, end: End) -> None:
         """Take in a job out of a snapshot that ended before: nothing more is told of it."""
         self._known[key] = []
-        self._ended[key] = _Ended(ref, end) if self.keeps_results else ref
+        self._ended[key] = self._over(ref, _told_by_end(end), end)
         self._failed = self._failed or isinstance(end, Exception)
         if self.keeps_results:
             self._handed.append(key)
@@ -211,8 +235,8 @@ class Ledger:
                 yield self._standing(records[key])
             elif key in self._ended:
                 ended = self._ended[key]
-                ended = ended if isinstance(ended, _Ended) else _Ended(ended, None)
-                yield Standing(key=key, ref=ended.ref, ended=True, end=ended.end)
+                end = ended.end if isinstance(ended, _Ended) else None
+                yield Standing(key=key, ref=ended.ref, ended=True, end=end, told=ended.told)
 
     def _standing(self, record: Record[Ledger]) -> Standing:
         """Tell how an open job stands now, as far as this watch was told."""
@@ -305,7 +329,8 @@ class Ledger:
             error=error,
             is_final=is_final,
             observed_at=now,
-            sequence=sequence_of(record.key, status, is_final=is_final, is_open=leaves_open(error)),
+            observed_time=self.moment(now),
+            id=change_id(record.key, told_by(status, error)),
         )
         self.changes.append(change)
         self._before.append((record.key, told))
@@ -316,7 +341,8 @@ class Ledger:
         self.notify()
 
     def _end(self, record: Record[Ledger], ref: JobRef, job: Job | None, error: Exception | None) -> None:
-        self._ended[record.key] = _Ended(ref, error or job) if self.keeps_results else ref
+        status = None if job is None else job.status
+        self._ended[record.key] = self._over(ref, told_by(status, error), error or job)
         if leaves_open(error):
             self._frozen[record.key] = self._standing(record)
         else:
@@ -326,6 +352,9 @@ class Ledger:
             self._failed = True
             if self.on_failure == "first":
                 self.stopped_by = error
+
+    def _over(self, ref: JobRef, told: str | None, end: End) -> _Ended | _Gone:
+        return _Ended(ref, told, end) if self.keeps_results else _Gone(ref, told)
 
     def take_change(self) -> StateChange:
         """Give the next change to the consumer."""

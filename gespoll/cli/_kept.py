@@ -30,6 +30,7 @@ class KeptJob(msgspec.Struct):
 
     job_id: str
     graph: str | None = None
+    key: str | None = None
     statuses: list[JobStatus] = []
     ended: bool = False
     failure: _Failure | None = None
@@ -37,7 +38,7 @@ class KeptJob(msgspec.Struct):
     @property
     def ref(self) -> JobRef:
         """The job, as it was handed in."""
-        return JobRef(self.job_id, self.graph)
+        return JobRef(self.job_id, self.graph, self.key)
 
     @property
     def status(self) -> JobStatus | None:

@@ -66,6 +66,7 @@ class Standing:
         self._counts: Counter[JobStatus | None] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._running: list[tuple[float, int, _Key]] = []
+        self._noted = 0
 
     def expect(self, ref: JobRef) -> None:
         """Count a job in, from before it was first seen."""
@@ -86,7 +87,7 @@ class Standing:
         if change.is_final:
             self._end(key, change)
         elif change.status is JobStatus.RUNNING and before is not JobStatus.RUNNING:
-            heapq.heappush(self._running, (_began_at(change), change.sequence, key))
+            self._note_running(key, _began_at(change))
 
     def recall(self, job: KeptJob) -> None:
         """Take in a job as an earlier process left it."""
@@ -98,7 +99,11 @@ class Standing:
         if job.end is not None:
             self._settle(key, job.end, job.error)
         elif job.status is JobStatus.RUNNING:
-            heapq.heappush(self._running, (self.started_at, len(self._running), key))
+            self._note_running(key, self.started_at)
+
+    def _note_running(self, key: _Key, began_at: float) -> None:
+        self._noted += 1
+        heapq.heappush(self._running, (began_at, self._noted, key))
 
     def recall_troubles(self, ends: Iterable[Job | Exception]) -> None:
         """Take in, with their details, the jobs that had ended badly in an earlier process."""
