@@ -165,7 +165,7 @@ class Poller:
         ref = as_ref(job, graph)
         wait = WaitStarted(kind="wait", job=ref)
         ledger = Ledger(on_failure="first", keeps_results=False, timeout=timeout, wait=wait)
-        async with self._open(ledger, [ref], None, None) as watch:
+        async with self._open(ledger, [ref], None) as watch:
             ended = [change.job async for change in watch if change.is_final]
         if not ended or ended[0] is None:
             raise AssertionError(f"the watch on {ref} ended without its job")
@@ -205,8 +205,8 @@ class Poller:
         """
         check_refs(refs)
         wait = WaitStarted(kind="wait_all")
-        ledger = Ledger(on_failure="never", timeout=timeout, job_timeout=job_timeout, wait=wait)
-        async with self._open(ledger, refs, graph, max_open) as watch:
+        ledger = Ledger(on_failure="never", timeout=timeout, job_timeout=job_timeout, max_open=max_open, wait=wait)
+        async with self._open(ledger, refs, graph) as watch:
             async for _ in watch:
                 pass
             results = ledger.results()
@@ -258,7 +258,7 @@ class Poller:
         graph: str | None = None,
         timeout: float | Kept | None = "kept",
         job_timeout: float | Kept | None = "kept",
-        max_open: int | None = None,
+        max_open: int | Kept | None = "kept",
         on_failure: OnFailure | Kept = "kept",
     ) -> Watch:
         """Go on with a watch of this or another process, from a snapshot of it.
@@ -274,7 +274,7 @@ class Poller:
             timeout: seconds from now for the whole watch; "kept" keeps the deadline of the snapshot, which may have
                 passed: then each open job is looked at once. `None` is without limit.
             job_timeout: the same for each job.
-            max_open: pull the next ref only while fewer than this many jobs are open.
+            max_open: pull the next ref only while fewer than this many jobs are open; "kept" does as before.
             on_failure: as for `watch`; "kept" does as before. "end" raises what happened before the snapshot, too.
 
         Returns:
@@ -287,7 +287,7 @@ class Poller:
         """
         if refs is not None:
             check_refs(refs)
-        before = read_snapshot(snapshot).renewed(timeout, job_timeout, on_failure)
+        before = read_snapshot(snapshot).renewed(timeout, job_timeout, max_open, on_failure)
         self._open_loop().check(before)
         return self._watch(
             refs,
@@ -295,7 +295,7 @@ class Poller:
             graph,
             timeout=before.timeout,
             job_timeout=before.job_timeout,
-            max_open=max_open,
+            max_open=before.max_open,
             resumed=before,
         )
 
@@ -337,21 +337,22 @@ class Poller:
         if on_failure not in {"end", "first", "never"}:
             raise ValueError(f"on_failure={on_failure!r} must be 'end', 'first' or 'never'")
         keeps = on_failure == "end"
-        ledger = Ledger(on_failure=on_failure, keeps_results=keeps, timeout=timeout, job_timeout=job_timeout)
-        return self._open(ledger, refs, graph, max_open, resumed)
+        ledger = Ledger(
+            on_failure=on_failure, keeps_results=keeps, timeout=timeout, job_timeout=job_timeout, max_open=max_open
+        )
+        return self._open(ledger, refs, graph, resumed)
 
     def _open(
         self,
         ledger: Ledger,
         refs: Refs | None,
         graph: str | None,
-        max_open: int | None,
         resumed: Snapshot | None = None,
     ) -> Watch:
         check_timeout("timeout", ledger.timeout)
         check_timeout("job_timeout", ledger.job_timeout)
-        check_max_open(max_open)
-        return Watch(self._open_loop(), ledger, refs, graph, max_open, resumed)
+        check_max_open(ledger.max_open)
+        return Watch(self._open_loop(), ledger, refs, graph, resumed)
 
     def _open_loop(self) -> Loop:
         if self._loop is None:

@@ -170,13 +170,19 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     """When the time of the whole watch is over."""
     job_timeout: Seconds | None = None
     """The budget of each job, in seconds."""
+    max_open: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """How many jobs may be open before the next ref is pulled."""
 
     def scope_of(self, entry: Entry) -> str:
         """Name the scope of a job."""
         return self.scopes[entry.scope]
 
     def renewed(
-        self, timeout: float | Kept | None, job_timeout: float | Kept | None, on_failure: OnFailure | Kept
+        self,
+        timeout: float | Kept | None,
+        job_timeout: float | Kept | None,
+        max_open: int | Kept | None,
+        on_failure: OnFailure | Kept,
     ) -> Self:
         """Copy it, with other terms from now on.
 
@@ -191,12 +197,32 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
         new = msgspec.structs.replace(self)
         if on_failure != "kept":
             new.on_failure = on_failure
+        if max_open != "kept":
+            new.max_open = max_open
         if timeout != "kept":
             new.timeout, new.deadline = timeout, None
         if job_timeout != "kept":
             new.job_timeout = job_timeout
             new.jobs = [msgspec.structs.replace(entry, deadline=None) for entry in self.jobs]
         return new
+
+
+def snapshot_refs(snapshot: Mapping[str, Any]) -> list[JobRef]:
+    """List the jobs of a snapshot, those that have ended too, so that a submitter can skip what was submitted.
+
+    `submitted = {ref.key for ref in gespoll.snapshot_refs(snapshot)}`
+
+    Args:
+        snapshot: what `Watch.snapshot` gave, or an error carries.
+
+    Returns:
+        The refs as they were handed in, with their keys, in that order.
+
+    Raises:
+        TypeError: when `snapshot` is no mapping.
+        ValueError: when it is damaged, or was written by a later version.
+    """
+    return [entry.ref for entry in read_snapshot(snapshot).jobs]
 
 
 def new_snapshot(taken_at: datetime, **fields: Any) -> Snapshot:

@@ -70,7 +70,6 @@ class Watch:
         ledger: Ledger,
         refs: Refs | None,
         graph: str | None,
-        max_open: int | None,
         resumed: Snapshot | None = None,
     ) -> None:
         self._loop = loop
@@ -78,7 +77,6 @@ class Watch:
         self._ledger = ledger
         self._refs = refs
         self._graph = graph
-        self._max_open = max_open
         self._news = anyio.Event()
         self._feeder: anyio.abc.TaskGroup | None = None
         self._feeding = anyio.CancelScope()
@@ -225,7 +223,8 @@ class Watch:
     async def _take(self, jobs: Iterator[JobRef | str]) -> bool:
         """Take refs while there is room, many at a time; tell whether those were all."""
         while True:
-            room = _SLICE if self._max_open is None else min(_SLICE, self._max_open - self._ledger.open_count)
+            most = self._ledger.max_open
+            room = _SLICE if most is None else min(_SLICE, most - self._ledger.open_count)
             if room <= 0:
                 return False
             taken: list[JobRef] = []
@@ -273,7 +272,8 @@ class Watch:
 
     async def _room(self) -> bool:
         """Wait until another ref may be pulled; tell whether any is wanted."""
-        while self._max_open is not None and self._ledger.open_count >= self._max_open and self._ledger.takes_input:
+        most = self._ledger.max_open
+        while most is not None and self._ledger.open_count >= most and self._ledger.takes_input:
             await self._news.wait()
         return self._ledger.takes_input
 

@@ -43,6 +43,7 @@ from gespoll import (
     WaitTimeout,
     Watch,
     connect,
+    snapshot_refs,
 )
 from gespoll.testing import FakeGES, ScriptedSource
 
@@ -111,6 +112,15 @@ async def resumed(snapshot: Any, *, refs: Any = (), terms: dict[str, Any] | None
     """Go on from a snapshot until the end; gives the changes."""
     async with polling(**stories) as poller, poller.resume(snapshot, refs, **terms or {}) as changes:
         return [change async for change in changes]
+
+
+def most_open(changes: list[StateChange], started: set[str]) -> int:
+    """Count the jobs that were open at once, at most; each was first seen running."""
+    most, open_jobs = 0, set(started)
+    for change in changes:
+        (open_jobs.discard if change.is_final else open_jobs.add)(change.ref.job_id)
+        most = max(most, len(open_jobs))
+    return most
 
 
 def _all(names: list[str], status: JobStatus) -> dict[str, Any]:
@@ -263,6 +273,21 @@ class TestGoingOn:
         changes = await resumed(snapshot, refs=["d"], terms={"max_open": 2}, **_all(["a", "b", "c", "d"], OK))
         assert sorted(told(changes)) == [("a", RUNNING, OK), ("b", RUNNING, OK), ("c", RUNNING, OK), ("d", None, OK)]
 
+    async def test_max_open_is_kept(self) -> None:
+        """Unless the resume names another, or none."""
+        stories: dict[str, Any] = {name: [RUNNING, RUNNING, OK] for name in "abcdef"}
+        snapshot = await cut(1, ["a"], {"max_open": 2}, a=[RUNNING])
+        for terms, most in (({}, 2), ({"max_open": 3}, 3), ({"max_open": None}, 6)):
+            source = ScriptedSource(copy.deepcopy(stories), delay=1)
+            async with (
+                Poller(source, rng=random.Random(0), max_per_second=1000.0) as poller,
+                poller.resume(snapshot, list("abcdef"), **terms) as changes,
+            ):
+                seen = [change async for change in changes]
+            assert most_open(seen, started={"a"}) == most
+            again = await cut(0, ["a"], {"max_open": 2} | terms, a=[RUNNING])
+            assert again.get("max_open") == ({"max_open": 2} | terms)["max_open"]
+
     async def test_a_discarded_job_is_forgotten(self) -> None:
         """It is in no snapshot, and told from its start when added again."""
         snapshot = await cut(1, ["a"], a=[RUNNING])
@@ -287,6 +312,31 @@ class TestGoingOn:
             await take(changes, 1)
             again = as_json(changes.snapshot())
         assert told(await resumed(again, a=[OK], b=[OK])) == [("a", RUNNING, OK), ("b", PENDING, OK)]
+
+
+class TestRefs:
+    """What a submitter needs to know of a snapshot."""
+
+    async def test_refs_come_with_their_keys(self) -> None:
+        """Also those of jobs that have ended, in a watch that keeps no ends."""
+        refs = [JobRef("a", "movies", key="film 1"), JobRef("b", "movies", key="film 2"), JobRef("c", "movies")]
+        async with polling(a=[OK], b=[RUNNING]) as poller:
+            for on_failure in ("end", "never"):
+                async with poller.watch(refs, on_failure=on_failure) as changes:
+                    await take(changes, 2)
+                    found = snapshot_refs(as_json(changes.snapshot()))
+                assert {(ref, ref.key) for ref in found} == {(ref, ref.key) for ref in refs}
+
+    def test_refs_of_version_1_are_listed(self) -> None:
+        """As far as it kept them."""
+        found = snapshot_refs(json.loads((GOLDEN / "snapshot_v1_end.json").read_text()))
+        assert found[:2] == [JobRef("lossy", "movies"), JobRef("loaded", "movies")]
+        assert len(found) == 9
+
+    def test_what_is_no_snapshot_is_refused(self) -> None:
+        """As by a resume."""
+        with says(ValueError, "this is no gespoll snapshot: give what snapshot() gave, unchanged"):
+            snapshot_refs({})
 
 
 class TestEnds:

@@ -76,6 +76,8 @@ class Ledger:
     """Whether the ends of all refs are kept, for an error or an answer that holds them."""
     timeout: float | None = None
     job_timeout: float | None = None
+    max_open: int | None = None
+    """The next ref is pulled only while fewer jobs than this are open."""
     open_count: int = 0
     """How many of its jobs have not ended."""
     changes: deque[StateChange] = attrs.field(factory=deque)

@@ -55,6 +55,7 @@ def written(ledger: Ledger, deadlines: Mapping[Key, float], clocks: Clocks) -> S
         timeout=_seconds(ledger.timeout),
         deadline=clocks.moment(ledger.ends_at),
         job_timeout=_seconds(ledger.job_timeout),
+        max_open=ledger.max_open,
     )
     scopes: dict[str, int] = {}
     for standing in ledger.standings():
