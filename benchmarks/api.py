@@ -16,6 +16,7 @@ import gespoll
 
 RUNNING = "running"
 ENDED = "success"
+FAILED = "failed"
 
 
 class TooManyRequests(Exception):
@@ -28,6 +29,10 @@ class ListRefused(Exception):
 
 class PageTooLarge(Exception):
     """The service answered 400: more entries were asked for than it gives at once."""
+
+
+class ServiceDown(Exception):
+    """The service answered 503, and does not say for how long."""
 
 
 @attrs.frozen

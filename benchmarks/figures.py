@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -124,14 +124,29 @@ class Row:
     """Whether it was reached; `None` where the line only informs."""
     note: str = ""
     """What else the reader must know."""
+    columns: Mapping[str, str] = attrs.field(factory=dict)
+    """Instead of `measured`, figures by the heads of their columns, where many rows have the same."""
+
+
+VERDICTS = {True: "yes", False: "**no**", None: ""}
 
 
 def table(rows: Iterable[Row]) -> str:
     """Write rows as a Markdown table."""
-    verdict = {True: "yes", False: "**no**", None: ""}
-    lines = ["| what | beside | reach | measured | reached | note |", "| --- | --- | --- | --- | --- | --- |"]
-    lines += [
-        f"| {row.what} | {row.beside} | {row.reach} | {row.measured} | {verdict[row.reached]} | {row.note} |"
-        for row in rows
-    ]
-    return "\n".join(lines) + "\n"
+    heads = ["what", "beside", "reach", "measured", "reached", "note"]
+    return markdown(
+        heads, ([row.what, row.beside, row.reach, row.measured, VERDICTS[row.reached], row.note] for row in rows)
+    )
+
+
+def wide_table(rows: Sequence[Row]) -> str:
+    """Write rows that have the same columns as a Markdown table."""
+    return markdown(
+        ["what", *rows[0].columns, "reach", "reached", "note"],
+        ([row.what, *row.columns.values(), row.reach, VERDICTS[row.reached], row.note] for row in rows),
+    )
+
+
+def markdown(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Write a Markdown table."""
+    return "".join(f"| {' | '.join(line)} |\n" for line in [heads, ["---"] * len(heads), *lines])

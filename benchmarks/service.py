@@ -13,7 +13,7 @@ from typing import Literal
 import anyio
 import attrs
 
-from benchmarks.api import ENDED, RUNNING, ListRefused, PageTooLarge, TooManyRequests
+from benchmarks.api import ENDED, FAILED, RUNNING, ListRefused, PageTooLarge, ServiceDown, TooManyRequests
 from benchmarks.workload import Work
 
 Order = Literal["newest", "oldest", "id", "random"]
@@ -28,7 +28,9 @@ class Behaviour:
     per_second: float | None = None
     """Requests let through on average, a second's worth of them at once; `None` lets all through."""
     round_trip: float = 0.1
-    """From sending a request to having its reply, up to a fifth more or less; the service looks half-way."""
+    """From sending a request to having its reply; the service looks half-way."""
+    jitter: float = JITTER
+    """How much more or less a round trip may take, as a part of it."""
     max_page: int = 100
     """Most entries in a page; a larger limit is cut to it."""
     order: Order = "newest"
@@ -49,8 +51,26 @@ class Behaviour:
     """Whether a limit above `max_page` is refused instead of cut."""
     tells_total: bool = True
     """Whether the list tells how many jobs there are."""
+    total_share: tuple[float, float] = (1.0, 1.0)
+    """The total that the list tells, as a part of the true one: drawn between these two for each reply."""
     ignores_offset: bool = False
     """Whether every page is the first."""
+    tells_files: bool = True
+    """Whether the list tells how the files of an import fared; without, a partial failure is a success there."""
+    ended_leave: bool = False
+    """Whether the list drops a job when it ends."""
+    unlisted: frozenset[str] = frozenset()
+    """Our jobs that the list never shows."""
+    list_frozen: frozenset[str] = frozenset()
+    """Our jobs that the list shows as running for ever."""
+    queries_frozen: frozenset[str] = frozenset()
+    """Our jobs that queries show as running for ever."""
+    failing: float = 0.0
+    """The share of the requests that are answered 503."""
+    hung: float = 0.0
+    """The share of the requests that are never answered."""
+    list_down: tuple[float, float] | None = None
+    """From when until when the list answers 503."""
 
 
 @attrs.define(eq=False)
@@ -134,10 +154,16 @@ class Look:
     """Number of all jobs in the list."""
     at: float
     """When it looked, in seconds."""
+    frozen: frozenset[str] = frozenset()
+    """Jobs that are shown as running whatever became of them."""
+    tells_files: bool = True
+    """Whether it shows how the files of an import fared."""
 
     def word(self, work: Work) -> str:
-        """Tell the status word of one of the jobs."""
-        return RUNNING if self.at < work.ends_at else ENDED
+        """Return the status word of one of the jobs; there is none for a partial failure, which files show."""
+        if self.at < work.ends_at or work.job_id in self.frozen:
+            return RUNNING
+        return FAILED if work.outcome == "failed" else ENDED
 
 
 class SimulatedService:
@@ -164,10 +190,11 @@ class SimulatedService:
 
         Raises:
             TooManyRequests: when the rate limit is met.
+            ServiceDown: when the request is one of those that fail.
         """
         at = await self._admit()
         await self._travel()
-        return Look([self._ours[job_id]], len(self._shelf.works), at)
+        return Look([self._ours[job_id]], len(self._shelf.works), at, self.behaviour.queries_frozen)
 
     async def window(self, offset: int, limit: int) -> Look:
         """Ask for a part of the list. May be cancelled.
@@ -176,23 +203,28 @@ class SimulatedService:
             TooManyRequests: when the rate limit is met.
             ListRefused: when the list may not be read.
             PageTooLarge: when more entries were asked for than there are in a page.
+            ServiceDown: when the list is down, or the request is one of those that fail.
         """
         at, behaviour = await self._admit(), self.behaviour
         self._shelf.arrive(at)
         self._shelf.leave(int(at * behaviour.foreign_leaving_per_second))
         is_too_large = behaviour.refuses_larger and limit > behaviour.max_page
-        works = self._cut(0 if behaviour.ignores_offset else offset, min(limit, behaviour.max_page))
-        total = len(self._shelf.works)
+        listed = self._listed(at)
+        works = self._cut(listed, 0 if behaviour.ignores_offset else offset, min(limit, behaviour.max_page))
+        total = self._total(len(listed))
         await self._travel()
+        if behaviour.list_down is not None and behaviour.list_down[0] <= at < behaviour.list_down[1]:
+            raise ServiceDown
         if behaviour.list_refused:
             raise ListRefused
         if is_too_large:
             raise PageTooLarge
-        return Look(works, total, at - behaviour.list_lag)
+        return Look(works, total, at - behaviour.list_lag, behaviour.list_frozen, behaviour.tells_files)
 
     async def _travel(self) -> None:
         # Without jitter contestants that pause for a whole number of seconds would meet the same tokens for ever.
-        await anyio.sleep(self.behaviour.round_trip / 2 * self._chance.uniform(1 - JITTER, 1 + JITTER))
+        jitter = self.behaviour.jitter
+        await anyio.sleep(self.behaviour.round_trip / 2 * self._chance.uniform(1 - jitter, 1 + jitter))
 
     async def _admit(self) -> float:
         """Travel to the service, and pass its rate limit; gives the time of arrival."""
@@ -203,16 +235,40 @@ class SimulatedService:
             self.throttled += 1
             await self._travel()
             raise TooManyRequests
+        await self._go_wrong()
         return at
 
-    def _cut(self, offset: int, limit: int) -> list[Work]:
-        works, order = self._shelf.works, self.behaviour.order
+    async def _go_wrong(self) -> None:
+        """Fail the request, or never answer it, as often as that is to happen."""
+        behaviour = self.behaviour
+        if behaviour.hung and self._chance.random() < behaviour.hung:
+            await anyio.sleep_forever()
+        if behaviour.failing and self._chance.random() < behaviour.failing:
+            await self._travel()
+            raise ServiceDown
+
+    def _total(self, true: int) -> int:
+        least, most = self.behaviour.total_share
+        return round(true * (least if least == most else self._chance.uniform(least, most)))
+
+    def _listed(self, at: float) -> list[Work]:
+        """Return the jobs that the list shows at a time in seconds, oldest first."""
+        works, behaviour = self._shelf.works, self.behaviour
+        if behaviour.ended_leave:
+            works = [work for work in works if at < work.ends_at]
+        if behaviour.unlisted:
+            works = [work for work in works if work.job_id not in behaviour.unlisted]
+        return works
+
+    def _cut(self, works: list[Work], offset: int, limit: int) -> list[Work]:
+        order = self.behaviour.order
         if order == "oldest":
             return works[offset : offset + limit]
         if order == "newest":
             end = max(len(works) - offset, 0)
             return works[max(end - limit, 0) : end][::-1]
         if order == "id":
-            return self._shelf.by_id()[offset : offset + limit]
+            listed = self._shelf.by_id() if works is self._shelf.works else sorted(works, key=lambda work: work.job_id)
+            return listed[offset : offset + limit]
         # A part of a list that is shuffled anew is a sample of it.
         return self._chance.sample(works, max(min(limit, len(works) - offset), 0))

@@ -13,7 +13,7 @@ from random import Random
 from typing import Literal
 
 import gespoll
-from benchmarks.api import RUNNING, ListRefused, Pace, Page, PageTooLarge, TooManyRequests
+from benchmarks.api import FAILED, RUNNING, ListRefused, Pace, Page, PageTooLarge, ServiceDown, TooManyRequests
 from benchmarks.service import Look, SimulatedService
 from benchmarks.workload import Work
 from gespoll import ImportFile, Job, JobRef, JobStatus, ListWindow
@@ -21,6 +21,7 @@ from gespoll import ImportFile, Job, JobRef, JobStatus, ListWindow
 Wanted = Callable[[Sequence[str], Sequence[str | None]], Sequence[int]]
 ORIGIN = datetime(2030, 1, 1, tzinfo=UTC)
 LOADED = (ImportFile(kind="edgeset", path="edges.csv", status="success"),)
+PARTLY_LOADED = (ImportFile(kind="edgeset", path="edges.csv", status="partFailed"),)
 SAMPLES = 8
 
 
@@ -67,11 +68,14 @@ class SimulatedSource(gespoll.ListingSource):
 
         Raises:
             Throttled: when the rate limit is met.
+            ServiceUnavailable: when the service is down.
         """
         try:
             look = await self._service.look(ref.job_id)
         except TooManyRequests:
             raise gespoll.Throttled(f"looking at job {ref}", status=429) from None
+        except ServiceDown:
+            raise gespoll.ServiceUnavailable(f"looking at job {ref}", status=503) from None
         return record(look, look.works[0], ref)
 
     async def list_window(self, scope: str, /, *, offset: int, limit: int, wanted: Wanted) -> ListWindow:
@@ -81,6 +85,7 @@ class SimulatedSource(gespoll.ListingSource):
             Throttled: when the rate limit is met.
             PermissionDenied: when the list is refused.
             RequestRejected: when the page is too large.
+            ServiceUnavailable: when the service or its list is down.
         """
         try:
             look = await self._service.window(offset, limit)
@@ -90,6 +95,8 @@ class SimulatedSource(gespoll.ListingSource):
             raise gespoll.PermissionDenied("listing jobs", status=403) from None
         except PageTooLarge:
             raise gespoll.RequestRejected("listing jobs", status=400) from None
+        except ServiceDown:
+            raise gespoll.ServiceUnavailable("listing jobs", status=503) from None
         ids = tuple(work.job_id for work in look.works)
         jobs = [record(look, work, JobRef(work.job_id)) for work in wanted_of(look, wanted)]
         return ListWindow(
@@ -102,12 +109,25 @@ class SimulatedSource(gespoll.ListingSource):
 
 def status(look: Look, work: Work) -> JobStatus:
     """Tell how a job stands."""
-    return JobStatus.RUNNING if look.word(work) == RUNNING else JobStatus.SUCCESS
+    word = look.word(work)
+    if word == RUNNING:
+        return JobStatus.RUNNING
+    if word == FAILED:
+        return JobStatus.FAILED
+    is_partly_loaded = look.tells_files and work.outcome == "partially_failed"
+    return JobStatus.PARTIALLY_FAILED if is_partly_loaded else JobStatus.SUCCESS
+
+
+def files(look: Look, work: Work) -> tuple[ImportFile, ...] | None:
+    """Return how the files of an ended import fared, where the look shows it."""
+    if not look.tells_files or work.outcome == "failed":
+        return None
+    return PARTLY_LOADED if work.outcome == "partially_failed" else LOADED
 
 
 def record(look: Look, work: Work, ref: JobRef) -> Job:
     """Make the whole record of a job, as a reply tells it: times to the second."""
-    ended = status(look, work) is JobStatus.SUCCESS
+    ended = status(look, work).is_terminal
     return Job(
         ref=ref,
         status=status(look, work),
@@ -116,7 +136,7 @@ def record(look: Look, work: Work, ref: JobRef) -> Job:
         is_import=True,
         begin_time=moment(work.begins_at),
         end_time=moment(work.ends_at) if ended else None,
-        files=LOADED if ended else None,
+        files=files(look, work) if ended else None,
         as_of=moment(look.at),
     )
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from random import Random
+from typing import Literal
 
 import attrs
 
 MEDIAN_SECONDS = 100.0
 SIGMA = 0.6
 SUBMITTED_PER_SECOND = 50.0
+
+Outcome = Literal["success", "partially_failed", "failed"]
 
 
 @attrs.frozen
@@ -26,6 +29,8 @@ class Work:
     """When it was submitted, which is its place in the list; before 0, so negative."""
     ends_at: float
     """When it ends."""
+    outcome: Outcome = "success"
+    """How it ends."""
 
 
 def burst(count: int, seed: int, median: float = MEDIAN_SECONDS) -> list[Work]:
@@ -49,3 +54,18 @@ def burst(count: int, seed: int, median: float = MEDIAN_SECONDS) -> list[Work]:
         )
         for number in range(count)
     ]
+
+
+def evenly(count: int, seed: int, seconds: float, *, in_order: bool = False) -> list[Work]:
+    """Draw jobs that one program submits in a row, and that end at equal distances over some time.
+
+    Args:
+        count: how many jobs.
+        seed: what chance starts from.
+        seconds: from the begin of waiting until the last one ends.
+        in_order: end first what was submitted first; without, nothing ties a job's end to its place in the list.
+    """
+    works, ends = burst(count, seed), [seconds * (number + 1) / count for number in range(count)]
+    if not in_order:
+        Random(seed).shuffle(ends)
+    return [attrs.evolve(work, ends_at=end) for work, end in zip(works, ends, strict=True)]

@@ -6,11 +6,11 @@
     │   │   └── ImportFailed      `.failed_files`
     │   │       └── ImportPartiallyFailed
     │   ├── JobCancelled
-    │   ├── UnknownEnd            it ended, in a word that nobody documents
+    │   ├── UnknownEnd            it ended, in a status that no API document names
     │   └── JobNotFound
     │       └── JobVanished
     ├── WaitTimeout               also a TimeoutError
-    │   └── PendingTimeout        one job never began to run
+    │   └── PendingTimeout        one job never started
     ├── JobsFailed                also an ExceptionGroup
     └── SourceError               the status could not be read; no verdict on any job
         ├── TransportError, AuthenticationError, PermissionDenied, Throttled,
@@ -144,7 +144,7 @@ class JobCancelled(JobError):
 
 
 class UnknownEnd(JobError):
-    """The job has ended, in a status that no API document names: whether well or badly is not known."""
+    """The job has ended in a status that no API document names, so whether it went well is not known."""
 
     job: Job
 
@@ -154,7 +154,7 @@ class UnknownEnd(JobError):
     def _sentence(self) -> str:
         return (
             f"{self._subject} ended as {self.job.reported_status!r}, a status that no API document names; look at the "
-            "graph itself, and pass connect(status_words=...) to say what the word means"
+            "graph itself to learn how it ended, and tell connect(status_words=...) what the word means"
         )
 
 
@@ -233,13 +233,13 @@ class WaitTimeout(GespollError, TimeoutError):
 
 
 class PendingTimeout(WaitTimeout):
-    """One job was still pending `pending_timeout` seconds after it was handed in: it never began to run."""
+    """One job was still pending `pending_timeout` seconds after it was handed in: it never started."""
 
     def _sentence(self) -> str:
         names = _names([str(ref) for ref in self.last_seen])
         return (
-            f"job {names} is still pending after {self.timeout:g} s (pending_timeout); it may yet begin at the "
-            "server, so cancel it there before submitting it again"
+            f"job {names} is still pending after {self.timeout:g} s (pending_timeout); it may still start at the "
+            "server, so cancel it there before you submit it again"
         )
 
 
@@ -372,14 +372,14 @@ class ProtocolError(SourceError):
 
 
 class ListIncomplete(SourceError):
-    """The job list never shows itself as a whole, so that a job it lacks can be neither found nor ruled out."""
+    """The job list could never be read in full, so a job missing from it can be neither found nor ruled out."""
 
 
 class EndUnconfirmed(SourceError):
-    """A success was reported, and whether it is a whole one could not be confirmed.
+    """A success was reported, but nothing could confirm that everything was loaded.
 
     Attributes:
-        job: the job as it was reported.
+        job: the job as it was reported, with `confirmed` false.
     """
 
     def __init__(self, detail: str, *, job: Job | None = None, **fields: Any) -> None:

@@ -2,7 +2,8 @@
 
 Rule: nouns are frozen, hold what the server said beside what it means, and know
 nothing of requests. What a server's word means is decided in one table here,
-`effective_status`; where the words were found is `gespoll._wire`'s business.
+`effective_status`; where the words were found is `gespoll._wire`'s business. A user's own
+words (`status_words=`) extend a copy of the table, which is passed along: nothing is global.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import attrs
@@ -158,29 +160,43 @@ class ImportFile:
     """Lines not loaded; `None` where the server says -1 or nothing."""
     successful_lines: int | None = None
     """Lines loaded; `None` where the server says -1 or nothing."""
+    has_unreadable_count: bool = False
+    """Whether one of the counts is there and is no whole number, so that nobody knows what was lost."""
 
     @property
     def outcome(self) -> Literal["loaded", "partial", "failed", "untold"]:
-        """What word and counts say together; an unknown word counts as partial."""
-        if self.status is None:
-            return self._outcome_by_counts()
-        word = self.status.strip().lower()
-        if word == "failed":
+        """What word and counts say together: the worse wins, and an unknown word or an unreadable count is partial."""
+        status = None if self.status is None else status_of_word(self.status)
+        if status is JobStatus.FAILED:
             return "failed"
-        return "loaded" if word == "success" and not self.failed_lines else "partial"
+        if status not in {None, JobStatus.SUCCESS}:
+            return "partial"
+        if self.has_unreadable_count or self.failed_lines or self._missing_lines:
+            return "partial"
+        has_loaded_all = self.failed_lines == 0 or self._missing_lines == 0
+        return "loaded" if status is JobStatus.SUCCESS or has_loaded_all else "untold"
 
-    def _outcome_by_counts(self) -> Literal["loaded", "partial", "untold"]:
-        if self.failed_lines is not None:
-            return "partial" if self.failed_lines else "loaded"
+    @property
+    def is_bad(self) -> bool:
+        """Whether it was not, or not wholly, loaded."""
+        return self.outcome in {"partial", "failed"}
+
+    @property
+    def _missing_lines(self) -> int | None:
+        """How many lines fewer were loaded than there are; `None` where one of the two is not told."""
         if self.total_lines is None or self.successful_lines is None:
-            return "untold"
-        return "loaded" if self.successful_lines == self.total_lines else "partial"
+            return None
+        return max(self.total_lines - self.successful_lines, 0)
 
     def __str__(self) -> str:
         facts = [f"{self.kind} {self.path or '(no path)'}: {self.status or 'no status'}"]
         if self.failed_lines is not None:
             total = "" if self.total_lines is None else f" of {self.total_lines}"
             facts.append(f"{self.failed_lines}{total} lines failed")
+        elif self._missing_lines:
+            facts.append(f"{self._missing_lines} of {self.total_lines} lines missing")
+        if self.has_unreadable_count:
+            facts.append("its line counts cannot be read")
         facts += [f"{name} {value}" for name, value in (("cause", self.cause), ("log", self.log)) if value]
         return ", ".join(facts)
 
@@ -223,6 +239,8 @@ class Job:
     """Why it failed, in the server's words."""
     files: tuple[ImportFile, ...] | None = None
     """Files of an import: `None` where the API does not say, `()` where it says there are none."""
+    progress: float | None = None
+    """How far it is, from 0 to 1; only the list of a memory-edition engine says so, else `None`."""
     request: JobRequest | None = None
     """Engine jobs: the call that started it."""
     as_of: datetime | None = None
@@ -235,7 +253,7 @@ class Job:
     @property
     def bad_files(self) -> tuple[ImportFile, ...]:
         """The files that were not, or not wholly, loaded."""
-        return tuple(file for file in self.files or () if file.outcome in {"partial", "failed"})
+        return tuple(file for file in self.files or () if file.is_bad)
 
     @property
     def tells_files(self) -> bool:
@@ -243,11 +261,26 @@ class Job:
         return bool(self.files) and all(file.outcome != "untold" for file in self.files or ())
 
     @property
+    def total_lines(self) -> int | None:
+        """Lines of all files, as far as they are told; `None` where no file tells them."""
+        return _sum(file.total_lines for file in self.files or ())
+
+    @property
+    def failed_lines(self) -> int | None:
+        """Lines of all files that were not loaded, as far as they are told; `None` where no file tells them."""
+        return _sum(file.failed_lines for file in self.files or ())
+
+    @property
     def lag(self) -> timedelta | None:
         """How long after its end the job was seen to have ended, by the server's clock alone."""
         if self.end_time is None or self.as_of is None:
             return None
         return max(self.as_of - self.end_time, timedelta())
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 @attrs.frozen(kw_only=True)
@@ -304,28 +337,85 @@ _STATUS_WORDS = {
     "failed": JobStatus.FAILED,
     "cancelled": JobStatus.CANCELLED,
     "canceled": JobStatus.CANCELLED,
+    "stopped": JobStatus.CANCELLED,
+    "terminated": JobStatus.CANCELLED,
+    "killed": JobStatus.CANCELLED,
 }
+StatusWords = Mapping[str, JobStatus]
+"""What words mean, spelled without case, `_` and `-`."""
+STATUS_WORDS: StatusWords = MappingProxyType(_STATUS_WORDS)
+"""The words that the API documents name, and those that other services of the vendor use for a stopped job."""
+_IGNORED_IN_WORDS = str.maketrans("", "", "_-")
 
 
-def status_of_word(word: str) -> JobStatus:
-    """Tell what a job-level word means by itself, in any case of letters.
+def _spelled(word: str) -> str:
+    return word.strip().lower().translate(_IGNORED_IN_WORDS)
+
+
+def extended_words(more: Mapping[str, JobStatus | str] | None) -> StatusWords:
+    """Return the table of words with a user's own, which outweigh those of the documents.
+
+    Args:
+        more: words as the service writes them, in any case, to a `JobStatus` or its value; `None` for none.
+
+    Raises:
+        TypeError: when it is no mapping, or holds something that is neither text nor a status.
+        ValueError: when a word is blank, a value is no status, or two spellings of a word mean different things.
+    """
+    if more is None:
+        return STATUS_WORDS
+    if not isinstance(more, Mapping):
+        raise TypeError(f'status_words must be a mapping such as {{"halted": "cancelled"}}, not {type(more).__name__}')
+    own: dict[str, JobStatus] = {}
+    for word, meaning in more.items():
+        spelled, status = _own_word(word), _own_meaning(word, meaning)
+        if own.setdefault(spelled, status) is not status:
+            raise ValueError(f"status_words gives {word!r} two meanings: {own[spelled].value} and {status.value}")
+    return MappingProxyType(_STATUS_WORDS | own)
+
+
+def _own_word(word: object) -> str:
+    if not isinstance(word, str):
+        raise TypeError(f"status_words: the word {word!r} must be a str, not {type(word).__name__}")
+    spelled = _spelled(word)
+    if not spelled:
+        raise ValueError(f"status_words: the word {word!r} is blank: give it as the service writes it")
+    return spelled
+
+
+def _own_meaning(word: object, meaning: object) -> JobStatus:
+    if isinstance(meaning, JobStatus):
+        return meaning
+    if not isinstance(meaning, str):
+        raise TypeError(f"status_words: {word!r} must mean a JobStatus or its value, not {type(meaning).__name__}")
+    try:
+        return JobStatus(meaning)
+    except ValueError:
+        known = ", ".join(status.value for status in JobStatus)
+        raise ValueError(f"status_words: {word!r} cannot mean {meaning!r}; it can mean {known}") from None
+
+
+def status_of_word(word: str, words: StatusWords = STATUS_WORDS) -> JobStatus:
+    """Return what a word means by itself: case, blanks around it, `_` and `-` make no difference.
 
     Args:
         word: the server's word, not blank.
+        words: what words mean.
     """
-    return _STATUS_WORDS.get(word.strip().lower(), JobStatus.UNKNOWN)
+    return words.get(_spelled(word), JobStatus.UNKNOWN)
 
 
-def effective_status(word: str, files: Iterable[ImportFile] | None) -> JobStatus:
-    """Tell how a job stands: its own word, corrected downwards by what its files say.
+def effective_status(word: str, files: Iterable[ImportFile] | None, words: StatusWords = STATUS_WORDS) -> JobStatus:
+    """Return how a job stands: its own word, corrected downwards by what its files say.
 
     A server that has no word for a partial failure says success; the files tell.
 
     Args:
         word: the server's word for the job, not blank.
         files: the files of an import, or `None` where the record has none.
+        words: what words mean.
     """
-    status = status_of_word(word)
+    status = status_of_word(word, words)
     outcomes = {file.outcome for file in files or ()}
     if status is not JobStatus.SUCCESS or not outcomes & {"partial", "failed"}:
         return status

@@ -2,19 +2,20 @@
 
 Rule: it decides nothing. A few workers take turns at asking for the next request, a timekeeper lets
 deadlines pass; what cannot go on is stored in the scheduler as fatal and raised in every open watch,
-never into the task group, which would cancel the task that opened the poller.
+never in the task that opened the poller. All of it belongs to one event loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from functools import partial
 
 import anyio
-import anyio.abc
 import anyio.lowlevel
 import attrs
 
@@ -37,6 +38,7 @@ from gespoll._scheduler import (
 )
 from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
+from gespoll._tasks import OwnTask, OwnTasks
 
 _logger = logging.getLogger("gespoll")
 
@@ -68,7 +70,7 @@ class _UnderWay:
 
 
 class Loop:
-    """Runs the scheduler against a source."""
+    """Runs the scheduler against a source, in the event loop in which it is made."""
 
     def __init__(
         self,
@@ -84,8 +86,9 @@ class Loop:
         self._listing = source if isinstance(source, ListingSource) else None
         self._settings = settings
         self._scheduler = Scheduler(source, settings, rng)
-        self._tasks: anyio.abc.TaskGroup | None = None
-        self._scopes: list[anyio.CancelScope] = []
+        self._event_loop = asyncio.get_running_loop()
+        self._thread = threading.current_thread().name
+        self._tasks = OwnTasks(self.close)
         self._ledgers: set[Ledger] = set()
         self._under_way: dict[Request, _UnderWay] = {}
         self._turn = anyio.Lock()
@@ -93,20 +96,16 @@ class Loop:
         self._deadline_changed = anyio.Event()
         self._last_moment: Clocks | None = None
 
-    async def start(self) -> None:
-        """Start workers and timekeeper in a task group that belongs to the calling task."""
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        self._tasks.start_soon(self._guard, self._keep_time)
+    def start(self) -> None:
+        """Start workers and timekeeper."""
+        self._tasks.start(self._keep_time)
         for _ in range(self._settings.max_at_once):
-            self._tasks.start_soon(self._guard, self._work)
+            self._tasks.start(self._work)
 
     async def stop(self) -> None:
-        """End every open watch, and stop all tasks before returning."""
+        """End every open watch, and stop all tasks before returning, also when cancelled."""
         self.close(RuntimeError("the poller was closed while jobs were waited on; wait inside its `async with`"))
-        if self._tasks is not None:
-            await self._tasks.__aexit__(None, None, None)
-            self._tasks = None
+        await self._tasks.stop()
 
     def close(self, error: Exception) -> None:
         """Store what makes going on impossible, raise it in every open watch, and let the tasks end."""
@@ -114,21 +113,38 @@ class Loop:
             self._scheduler.give_up(error, anyio.current_time())
         for ledger in self._ledgers:
             ledger.stop(self._scheduler.fatal or error)
-        for scope in self._scopes:
-            scope.cancel()
+        self._tasks.cancel()
         self._tell()
 
     def ensure_open(self) -> None:
         """Refuse work that nobody would do.
 
         Raises:
-            RuntimeError: when the poller was never entered, or was left.
             Exception: what closed the poller.
         """
         if self._scheduler.fatal is not None:
             raise self._scheduler.fatal
-        if self._tasks is None:
-            raise RuntimeError("the poller is not open: use it in `async with`")
+
+    def ensure_here(self) -> None:
+        """Refuse to be used from anywhere but the event loop that it belongs to.
+
+        Raises:
+            RuntimeError: with what to do.
+        """
+        if _running_loop() is self._event_loop:
+            return
+        owner = f"this poller belongs to the event loop {self._event_loop!r} of thread {self._thread!r}"
+        if self._event_loop.is_closed():
+            raise RuntimeError(f"{owner}, which has ended: open another poller in the event loop that waits")
+        raise RuntimeError(
+            f"{owner}: open another poller in the event loop that waits, or hand the call over with "
+            "asyncio.run_coroutine_threadsafe"
+        )
+
+    def feed(self, feeder: Callable[[], Awaitable[None]]) -> OwnTask:
+        """Start what pulls the refs of a watch."""
+        self.ensure_open()
+        return self._tasks.start(feeder)
 
     # Watches
 
@@ -230,21 +246,6 @@ class Loop:
 
     # Tasks
 
-    async def _guard(self, task: Callable[[], Awaitable[None]]) -> None:
-        """Run a task in a scope of its own: to cancel the group's would cancel its host, too.
-
-        While the host is being cancelled so, it would mistake a cancellation from outside for ours.
-        """
-        with anyio.CancelScope() as scope:
-            self._scopes.append(scope)
-            if self._scheduler.fatal is not None:
-                return
-            try:
-                await task()
-            except Exception as error:
-                _logger.exception("the poller cannot go on")
-                self.close(error)
-
     async def _work(self) -> None:
         while True:
             request = self._scheduler.next_request(anyio.current_time())
@@ -338,3 +339,10 @@ class Loop:
             name = type(self._source).__name__
             raise TypeError(f"{name}.list_window() must return a gespoll.ListWindow, not {type(window).__name__}")
         return window
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

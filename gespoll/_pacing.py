@@ -91,9 +91,9 @@ def look_delay(interval: float, age: float, rng: random.Random) -> float:
 class RetryDelays:
     """Exponential waits with full jitter above a floor, in seconds, for one thing that keeps failing."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, longest: float = _RETRY_LONGEST) -> None:
         self._rng = rng
-        self._waits = backoff.expo(base=2, factor=_RETRY_FIRST, max_value=_RETRY_LONGEST)
+        self._waits = backoff.expo(base=2, factor=_RETRY_FIRST, max_value=longest)
         next(self._waits)
 
     def next(self) -> float:
@@ -183,12 +183,32 @@ class Outage:
     """Seconds instead, while there never was an answer."""
     ever_answered: bool = False
     since: float | None = None
+    error: SourceError | None = None
+    """What the last failed poll ended in, while there was no good answer since."""
+    _is_over: bool = False
     _asked_until: float = float("-inf")
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds without a good answer that are too many; `None` waits on."""
+        if self.patience is None or self.ever_answered:
+            return self.patience
+        return min(self.first_patience, self.patience)
+
+    @property
+    def lasting(self) -> SourceError | None:
+        """What polls end in, where none was answered for the limit; else `None`."""
+        return self.error if self._is_over else None
 
     def answered(self) -> None:
         """Note a good answer."""
         self.ever_answered = True
-        self.since = None
+        self.rest()
+
+    def rest(self) -> None:
+        """Start over: time in which nobody asked is no outage."""
+        self.since = self.error = None
+        self._is_over = False
 
     def failed(self, error: SourceError, sent_at: float, now: float) -> bool:
         """Note a failed look; tell whether the scope is to be given up.
@@ -199,11 +219,12 @@ class Outage:
             self.ever_answered = True
         if self.since is None:
             self.since = sent_at
-        if self.patience is None:
+        self.error = error
+        if self.limit is None:
             return False
-        limit = self.patience if self.ever_answered else min(self.first_patience, self.patience)
         gone_by = now - self.since
         asked_until = now + (wait_asked(error) or 0.0)
         self.since += max(asked_until - max(self._asked_until, now), 0.0)
         self._asked_until = max(self._asked_until, asked_until)
-        return gone_by >= limit
+        self._is_over = gone_by >= self.limit
+        return self._is_over

@@ -5,6 +5,7 @@ Rule: every verb is a watch, seen differently; nothing is scheduled, decided or 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,8 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
-
-import anyio
 
 from gespoll._credentials import Credentials, credentials_problem
 from gespoll._environment import Given, complete
@@ -41,7 +40,7 @@ from gespoll._watch import Refs, Watch, as_ref, check_refs
 class Poller:
     """Observes jobs of one source for any number of waits and watches, within one request budget.
 
-    Enter and leave it in one task; wait from as many tasks as you like.
+    Enter and leave it in one task; wait from as many tasks of the same event loop as you like.
 
     Args:
         source: where states are read.
@@ -87,7 +86,7 @@ class Poller:
             if not isinstance(source, AbstractAsyncContextManager):
                 raise TypeError(f"close_source=True needs a source that is an async context manager, not {source!r}")
             self._owned = source
-        self._entered_by: int | None = None
+        self._entered_by: asyncio.Task[Any] | None = None
 
     def __repr__(self) -> str:
         return f"<poller of {self._source!r}, {'open' if self._loop else 'not open'}>"
@@ -98,15 +97,17 @@ class Poller:
         return self._source
 
     async def __aenter__(self) -> Self:
+        if self._loop is not None:
+            self._loop.ensure_here()
         if self._entered_by is not None:
             raise RuntimeError("a poller is entered once: make another one")
-        self._entered_by = anyio.get_current_task().id
+        self._entered_by = asyncio.current_task()
         if self._owned is not None:
             await self._owned.__aenter__()
         self._loop = Loop(self._source, self._settings, self._rng, self._wall_clock, self._observers)
         mark = keeps_budget.set(True)  # for the tasks that ask
         try:
-            await self._loop.start()
+            self._loop.start()
         finally:
             keeps_budget.reset(mark)
         return self
@@ -119,17 +120,16 @@ class Poller:
         /,
     ) -> None:
         loop, self._loop = self._open_loop(), None
-        if self._entered_by != anyio.get_current_task().id:
-            loop.close(RuntimeError("the poller was left in another task"))
-            raise RuntimeError(
-                "a poller is entered and left in one task: open it where it is closed, for example in a lifespan "
-                "context, not in one fixture or callback and another"
-            )
         try:
             await loop.stop()
         finally:
             if self._owned is not None:
                 await self._owned.__aexit__(kind, error, traceback)
+        if error is None and self._entered_by is not asyncio.current_task():
+            raise RuntimeError(
+                "a poller is entered and left in one task: open it where it is closed, for example in a lifespan "
+                "context, not in one fixture or callback and another"
+            )
 
     async def wait(
         self,
@@ -287,8 +287,9 @@ class Poller:
         """
         if refs is not None:
             check_refs(refs)
+        loop = self._open_loop()
         before = read_snapshot(snapshot).renewed(timeout, job_timeout, max_open, on_failure)
-        self._open_loop().check(before)
+        loop.check(before)
         return self._watch(
             refs,
             before.on_failure,
@@ -357,6 +358,7 @@ class Poller:
     def _open_loop(self) -> Loop:
         if self._loop is None:
             raise RuntimeError("the poller is not open: use it inside `async with`")
+        self._loop.ensure_here()
         return self._loop
 
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
-from itertools import islice
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
-import anyio.abc
 import anyio.lowlevel
 
-from gespoll._cancellation import is_stray
 from gespoll._errors import GespollError, JobNotFound, SourceError, counted
 from gespoll._jobs import JobRef, StateChange
 from gespoll._loop import Loop
 from gespoll._scheduler import Ledger
+from gespoll._slices import pull
 from gespoll._snapshot import Snapshot, to_json
+from gespoll._tasks import OwnTask
 
 Refs = Iterable[JobRef | str] | AsyncIterable[JobRef | str]
 """What jobs may be handed over as: any iterable or async iterable of refs or, with `graph=`, of ids."""
@@ -35,9 +35,11 @@ def as_ref(job: JobRef | str, graph: str | None) -> JobRef:
 
     Raises:
         TypeError: when it is neither a `JobRef` nor a `str`.
-        ValueError: when the id cannot be one.
+        ValueError: when the id cannot be one, or the ref names another graph than `graph`.
     """
     if isinstance(job, JobRef):
+        if graph is not None and job.graph is not None and job.graph != graph:
+            raise ValueError(f"{job!r} names the graph {job.graph!r} and is handed in with graph={graph!r}: drop one")
         return job
     if isinstance(job, str):
         return JobRef(job, graph)
@@ -78,8 +80,7 @@ class Watch:
         self._refs = refs
         self._graph = graph
         self._news = anyio.Event()
-        self._feeder: anyio.abc.TaskGroup | None = None
-        self._feeding = anyio.CancelScope()
+        self._feeder: OwnTask | None = None
         self._input_error: Exception | None = None
         self._entered = False
         self._left = False
@@ -92,6 +93,7 @@ class Watch:
         return f"<watch, {state}: {jobs} open, {counted(len(self._ledger.changes), 'change')} to take>"
 
     async def __aenter__(self) -> Self:
+        self._loop.ensure_here()
         if self._entered:
             raise RuntimeError("a watch is entered once: call watch() again for another")
         self._entered = True
@@ -112,6 +114,7 @@ class Watch:
         traceback: TracebackType | None,
         /,
     ) -> None:
+        self._loop.ensure_here()
         before = self._input_error
         await self._leave(error)
         if error is None and self._input_error is not before and self._input_error is not None:
@@ -123,6 +126,7 @@ class Watch:
     async def __anext__(self) -> StateChange:
         if not self._entered:
             raise RuntimeError("enter the watch first: async with poller.watch(...) as changes")
+        self._loop.ensure_here()
         while not self._ledger.changes:
             if self._left or self._told_end:
                 raise StopAsyncIteration
@@ -147,8 +151,9 @@ class Watch:
             `failure` that was. A job left open at a timeout, or by a service out of reach, has not ended.
 
         Raises:
-            RuntimeError: when the watch was not entered yet, or was left.
+            RuntimeError: when the watch was not entered yet, or was left; or in another event loop.
         """
+        self._loop.ensure_here()
         if not self._entered or self._left:
             raise RuntimeError("take a snapshot inside the block of the watch; an error that ends it carries one, too")
         return to_json(self._loop.written(self._ledger))
@@ -172,20 +177,24 @@ class Watch:
             graph: with an id: its graph; the watch's own `graph=` when `None`.
 
         Raises:
-            RuntimeError: when the watch is over, or its input was closed and all its jobs have ended.
+            RuntimeError: when the watch is over, or its input was closed and all its jobs have ended; or in another
+                event loop.
             TypeError: when `job` is neither a ref nor an id.
             ValueError: when the source cannot look at such a job.
         """
+        self._loop.ensure_here()
         if not self._entered or self._left or self._ledger.is_over:
             raise RuntimeError("the watch is over or not entered: add jobs inside its block, before the last has ended")
         self._loop.join(self._ledger, [as_ref(job, graph or self._graph)])
 
     def discard(self, job: JobRef | str, graph: str | None = None) -> None:
         """Watch a job no longer; it gets no further change. One that is not watched is passed over."""
+        self._loop.ensure_here()
         self._loop.discard(self._ledger, as_ref(job, graph or self._graph))
 
     def close_input(self) -> None:
         """Say that no further job will be added: the iteration ends when the jobs have."""
+        self._loop.ensure_here()
         self._ledger.close_input()
 
     def _notify(self) -> None:
@@ -208,7 +217,7 @@ class Watch:
         if refs is None:
             return
         if isinstance(refs, AsyncIterable):
-            await self._start_feeder(refs, aiter(refs))
+            self._start_feeder(refs, aiter(refs))
             return
         try:
             jobs = iter(refs)
@@ -218,7 +227,7 @@ class Watch:
         if exhausted:
             self.close_input()
         else:
-            await self._start_feeder(refs, _Stepwise(jobs))
+            self._start_feeder(refs, _Stepwise(jobs))
 
     async def _take(self, jobs: Iterator[JobRef | str]) -> bool:
         """Take refs while there is room, many at a time; tell whether those were all."""
@@ -229,34 +238,31 @@ class Watch:
                 return False
             taken: list[JobRef] = []
             try:
-                taken.extend(as_ref(job, self._graph) for job in islice(jobs, room))
+                is_exhausted = pull((as_ref(job, self._graph) for job in jobs), taken, room)
             finally:
                 self._loop.join(self._ledger, taken)
-            if len(taken) < room:
+            if is_exhausted:
                 return True
             await anyio.lowlevel.checkpoint()
 
-    async def _start_feeder(self, refs: Refs, jobs: AsyncIterator[JobRef | str]) -> None:
-        self._feeder = anyio.create_task_group()
-        await self._feeder.__aenter__()
-        self._feeder.start_soon(self._feed, refs, jobs)
+    def _start_feeder(self, refs: Refs, jobs: AsyncIterator[JobRef | str]) -> None:
+        self._feeder = self._loop.feed(partial(self._feed, refs, jobs))
 
     async def _feed(self, refs: Refs, jobs: AsyncIterator[JobRef | str]) -> None:
         """Pull refs while there is room; what the caller's iterable raises ends the watch, bare."""
-        with self._feeding:
+        try:
             try:
-                try:
-                    await self._pull(jobs)
-                finally:
-                    await _close(refs)
-            except anyio.get_cancelled_exc_class():
-                if not is_stray():
-                    raise
-                self._fail(RuntimeError("the iterable of refs awaited something that was cancelled"))
-            except Exception as error:
-                self._fail(error)
-            else:
-                self.close_input()
+                await self._pull(jobs)
+            finally:
+                await _close(refs)
+        except anyio.get_cancelled_exc_class():
+            if self._feeder is not None and self._feeder.scope.cancel_called:
+                raise
+            self._fail(RuntimeError("the iterable of refs awaited something that was cancelled"))
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._ledger.close_input()
 
     def _fail(self, error: Exception) -> None:
         self._input_error = self._noted(error)
@@ -290,10 +296,9 @@ class Watch:
         self._left, before = True, self._input_error
         self._ledger.takes_input = False
         self._notify()
-        self._feeding.cancel()
         try:
             if self._feeder is not None:
-                await self._feeder.__aexit__(None, None, None)
+                await self._feeder.stop()
             if self._input_error is not before:
                 error = error or self._input_error
         except BaseException as cut:

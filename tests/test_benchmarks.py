@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import urllib.request
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
+import attrs
 import pytest
 
 for needed in ("aiolimiter", "matplotlib", "numpy", "tenacity"):
@@ -18,14 +20,14 @@ for needed in ("aiolimiter", "matplotlib", "numpy", "tenacity"):
 import gespoll
 from benchmarks import detection, fixed_server, grid, peers, pictures
 from benchmarks.__main__ import document
-from benchmarks.api import ENDED, RUNNING, ListRefused, Pace, Page, Sightings, TooManyRequests
+from benchmarks.api import ENDED, RUNNING, ListRefused, Pace, Page, ServiceDown, Sightings, TooManyRequests
 from benchmarks.bounds import clairvoyant_gets, clairvoyant_lists
 from benchmarks.contest import on_virtual_time, over_http, simulate
 from benchmarks.figures import Row, Run, Runs, Spread, percentile, ratio, short, table
 from benchmarks.peers import Contestant
 from benchmarks.service import Behaviour, Bucket, SimulatedService
 from benchmarks.simulated import SimulatedApi, SimulatedSource
-from benchmarks.workload import Work, burst
+from benchmarks.workload import Outcome, Work, burst, evenly
 
 Result = TypeVar("Result")
 
@@ -275,3 +277,101 @@ def test_the_fixed_server_answers_and_counts() -> None:
             for path in ("/list?limit=1", f"/{'a' * 32}/status")
         ]
         assert (read, server.lists, server.gets) == ([b"[]", b"a" * 32], 1, 1)
+
+
+ENDED_JOB = Work("a", -1.0, -0.5)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "listed", "queried"),
+    [
+        (Behaviour(), ENDED, ENDED),
+        (Behaviour(list_frozen=frozenset("a")), RUNNING, ENDED),
+        (Behaviour(queries_frozen=frozenset("a")), ENDED, RUNNING),
+        (Behaviour(unlisted=frozenset("a")), None, ENDED),
+        (Behaviour(ended_leave=True), None, ENDED),
+    ],
+)
+def test_the_list_and_queries_lie_apart(behaviour: Behaviour, listed: str | None, queried: str) -> None:
+    """Each channel shows an ended job as it is told to, and the other one is not touched."""
+
+    async def words(api: SimulatedApi) -> tuple[dict[str, str], str]:
+        return dict((await api.page(0, 10)).entries), await api.get("a")
+
+    page, word = asked(behaviour, words, [ENDED_JOB])
+    assert (page.get("a"), word) == (listed, queried)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "listed", "queried"),
+    [("success", "success", "success"), ("partially_failed", "success", "partially_failed"), ("failed",) * 3],
+)
+def test_a_list_without_files_calls_a_partial_failure_a_success(outcome: Outcome, listed: str, queried: str) -> None:
+    """Only a query tells that lines were lost; a failure has a word of its own in both."""
+
+    async def main() -> tuple[str, str]:
+        work = attrs.evolve(ENDED_JOB, outcome=outcome)
+        source = SimulatedSource(SimulatedService([work], Behaviour(tells_files=False)))
+        window = await source.list_window("project", offset=0, limit=10, wanted=lambda ids, words: range(len(ids)))
+        return window.jobs[0].status.value, (await source.get(gespoll.JobRef("a"))).status.value
+
+    assert on_virtual_time(main) == (listed, queried)
+
+
+@pytest.mark.parametrize(
+    ("share", "least", "most"), [((1.0, 1.0), 12, 12), ((1.5, 1.5), 18, 18), ((0.5, 0.5), 6, 6), ((0.5, 1.5), 6, 18)]
+)
+def test_the_total_is_as_wrong_as_it_is_told_to_be(share: tuple[float, float], least: int, most: int) -> None:
+    """Too high, too low, or another one in each reply."""
+
+    async def totals(api: SimulatedApi) -> set[int]:
+        return {(await api.page(0, 100)).total for _ in range(30)}
+
+    told = asked(Behaviour(total_share=share), totals)
+    assert least <= min(told) <= max(told) <= most
+    assert (len(told) == 1) == (least == most)
+
+
+def test_requests_fail_and_hang_as_often_as_they_are_told_to() -> None:
+    """One share is answered 503, another one never."""
+
+    async def outcomes(api: SimulatedApi) -> Counter[str]:
+        told: Counter[str] = Counter()
+        for _ in range(200):
+            try:
+                with anyio.fail_after(30.0):
+                    await api.get("a")
+                told["answered"] += 1
+            except ServiceDown:
+                told["failed"] += 1
+            except TimeoutError:
+                told["hung"] += 1
+        return told
+
+    told = asked(Behaviour(failing=0.25, hung=0.5), outcomes, [ENDED_JOB])
+    assert told["hung"] > told["answered"] > told["failed"] > 0
+
+
+def test_a_list_that_is_down_says_so_until_it_is_back() -> None:
+    """Queries are answered meanwhile."""
+
+    async def main() -> list[str]:
+        api = SimulatedApi(SimulatedService([ENDED_JOB], Behaviour(list_down=(1.0, 2.0))))
+        await api.page(0, 10)
+        await anyio.sleep(1.0)
+        with pytest.raises(ServiceDown):
+            await api.page(0, 10)
+        word = await api.get("a")
+        await anyio.sleep(1.0)
+        return [word, *dict((await api.page(0, 10)).entries).values()]
+
+    assert on_virtual_time(main) == [ENDED, ENDED]
+
+
+def test_jobs_end_evenly_anywhere_in_the_list_or_in_its_order() -> None:
+    """Ends are equally far from each other."""
+    works, in_order = evenly(4, 0, 10.0), evenly(4, 0, 10.0, in_order=True)
+    assert [work.ends_at for work in in_order] == [2.5, 5.0, 7.5, 10.0]
+    assert sorted(work.ends_at for work in works) == [2.5, 5.0, 7.5, 10.0]
+    assert [work.ends_at for work in works] != [2.5, 5.0, 7.5, 10.0]
+    assert [work.job_id for work in works] == [work.job_id for work in in_order]

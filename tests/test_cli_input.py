@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
+import threading
+from contextlib import aclosing
 from pathlib import Path
 
+import anyio
 import pytest
 
 pytest.importorskip("cyclopts", reason="the command line needs the extra `cli`: pip install 'gespoll[cli]'")
@@ -12,7 +17,7 @@ pytest.importorskip("cyclopts", reason="the command line needs the extra `cli`: 
 from gespoll import JobRef
 from gespoll.cli._durations import Seconds
 from gespoll.cli._exit import UsageError
-from gespoll.cli._jobs_input import Jobs, ref_of
+from gespoll.cli._jobs_input import Jobs, _lines, ref_of
 from gespoll.cli._options import Service, Waiting, typed
 from gespoll.cli._output import plain
 
@@ -64,6 +69,30 @@ def test_graphs_are_those_that_are_named() -> None:
     """By jobs and by the option, each once."""
     assert Jobs(["a/1", "b/2", "a/3", "4", "-"], "c").graphs == ["a", "b", "c"]
     assert Jobs(["4"], None).graphs == []
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are read in threads")
+async def test_a_line_is_waited_for_in_no_thread() -> None:
+    """Whoever stops waiting for one can leave at once, and takes none away that comes later."""
+    reader, writer = os.pipe()
+    threads = set(threading.enumerate())
+
+    async def first_line() -> None:
+        async with aclosing(_lines(reader, narrow=False)) as lines:
+            await anext(lines)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(first_line)
+            await anyio.wait_all_tasks_blocked()
+            assert set(threading.enumerate()) <= threads
+            tasks.cancel_scope.cancel()
+        os.write(writer, b"later\n")
+        assert os.read(reader, 99) == b"later\n"
+    finally:
+        os.close(writer)
+        os.close(reader)
 
 
 def test_options_can_be_typed_again() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from gespoll import (
     AuthenticationError,
+    EndUnconfirmed,
     GespollError,
     ImportFailed,
     ImportFile,
@@ -25,6 +26,8 @@ from gespoll import (
     JobsFailed,
     JobStatus,
     JobVanished,
+    ListIncomplete,
+    PendingTimeout,
     PermissionDenied,
     ProtocolError,
     RequestRejected,
@@ -32,6 +35,7 @@ from gespoll import (
     SourceError,
     Throttled,
     TransportError,
+    UnknownEnd,
     WaitTimeout,
     _errors,
 )
@@ -47,6 +51,8 @@ SOURCE_ERRORS: list[type[SourceError]] = [
     ServiceUnavailable,
     RequestRejected,
     ProtocolError,
+    ListIncomplete,
+    EndUnconfirmed,
 ]
 
 
@@ -137,6 +143,21 @@ SENTENCES: list[tuple[GespollError, str]] = [
             "and 2 more; what was seen goes on at the server, wait again to follow it"
         ),
     ),
+    (
+        UnknownEnd(REF, Job(ref=REF, status=JobStatus.UNKNOWN, reported_status="halted", name="ImportGraph")),
+        (
+            "ImportGraph job g/j ended as 'halted', a status that no API document names; look at the graph itself to "
+            "learn how it ended, and tell connect(status_words=...) what the word means"
+        ),
+    ),
+    (
+        PendingTimeout(600, {REF: JobStatus.PENDING}),
+        (
+            "job g/j is still pending after 600 s (pending_timeout); it may still start at the server, so cancel it "
+            "there before you submit it again"
+        ),
+    ),
+    (EndUnconfirmed("nobody knows", job=job(JobStatus.SUCCESS), pending=[REF]), "nobody knows; 1 job left open: g/j"),
     (
         JobsFailed([JobCancelled(REF)]),
         "1 of 1 job did not end well: g/j; the first error: job g/j was cancelled at the server",
@@ -258,6 +279,12 @@ class TestJobErrors:
         """Whoever catches Python's own catches ours, too."""
         assert issubclass(WaitTimeout, TimeoutError)
 
+    def test_pending_timeout_is_a_wait_timeout(self) -> None:
+        """Its budget and its job stand in the same fields."""
+        error = PendingTimeout(600, {REF: JobStatus.PENDING})
+        assert isinstance(error, WaitTimeout)
+        assert (error.timeout, error.pending) == (600, (REF,))
+
     def test_timeout_names_the_pending_in_order(self) -> None:
         """They are the refs it holds a last status of."""
         assert WaitTimeout(1, dict.fromkeys(refs(3))).pending == tuple(refs(3))
@@ -365,6 +392,11 @@ class TestSourceError:
             "limit": 0.5,
             "policy": "api",
         }
+
+    def test_unconfirmed_end_has_its_job(self) -> None:
+        """What was reported is at hand, also in a copy that names pending jobs."""
+        reported = job(JobStatus.SUCCESS)
+        assert EndUnconfirmed("d", job=reported).with_pending(refs(1)).job is reported
 
     def test_pending_jobs_are_named_by_a_copy(self) -> None:
         """The original stays as it was."""

@@ -1136,3 +1136,56 @@ class TestWhatNewcomersMeet:
         """A bare token is refused at once, with advice."""
         with says(TypeError, f"credentials must be an object such as gespoll.Token(...), not {type(given).__name__}"):
             ManagementSource(HTTPS, "p1", credentials=given)
+
+
+CONFLICTS: dict[str, Callable[[Poller, str], Any]] = {
+    "wait": lambda poller, graph: poller.wait(JobRef("a", "movies"), graph=graph),
+    "wait_all": lambda poller, graph: poller.wait_all([JobRef("a", "movies")], graph=graph),
+    "watch": lambda poller, graph: taken(poller.watch([JobRef("a", "movies")], graph=graph)),
+    "watch, async refs": lambda poller, graph: taken(poller.watch(one_by_one(JobRef("a", "movies")), graph=graph)),
+    "resume": lambda poller, graph: resumed(poller, graph),
+    "add": lambda poller, graph: used_within(poller, lambda changes: changes.add(JobRef("a", "movies"), graph)),
+    "discard": lambda poller, graph: used_within(poller, lambda changes: changes.discard(JobRef("a", "movies"), graph)),
+    "explain": lambda poller, graph: explained(poller, graph),
+}
+
+
+async def one_by_one(*refs: JobRef) -> AsyncIterator[JobRef]:
+    """Give refs as an async generator does."""
+    for ref in refs:
+        yield ref
+
+
+async def taken(watch: Watch) -> None:
+    """Iterate over a watch to its end."""
+    async with watch as changes:
+        async for _ in changes:
+            pass
+
+
+async def used_within(poller: Poller, use: Callable[[Watch], None]) -> None:
+    """Use an open watch."""
+    async with poller.watch() as changes:
+        use(changes)
+
+
+async def resumed(poller: Poller, graph: str) -> None:
+    """Go on from an empty snapshot with a ref besides."""
+    async with poller.watch([]) as changes:
+        snapshot = changes.snapshot()
+    await taken(poller.resume(snapshot, [JobRef("a", "movies")], graph=graph))
+
+
+async def explained(poller: Poller, graph: str) -> None:
+    """Ask how a job is looked at that nobody waits for."""
+    poller.explain(JobRef("a", "movies"), graph=graph)
+
+
+@pytest.mark.parametrize("way", CONFLICTS)
+async def test_a_ref_that_names_another_graph_is_refused(way: str) -> None:
+    """Both graphs are named, and nothing was asked; the same graph twice is no conflict."""
+    async with polling(a=[OK]) as poller:
+        with pytest.raises(ValueError, match=r"names the graph 'movies' and is handed in with graph='people'"):
+            await CONFLICTS[way](poller, "people")
+        assert looks(poller, "a") == 0
+        await CONFLICTS[way](poller, "movies")

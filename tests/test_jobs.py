@@ -6,16 +6,19 @@ import copy
 import gc
 import json
 import pickle
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gespoll import ImportFile, ImportPartiallyFailed, Job, JobFailed, JobRef, JobStatus, StateChange, WaitTimeout
 from gespoll._errors import error_of
-from gespoll._jobs import effective_status, status_of_word
+from gespoll._jobs import effective_status, extended_words, status_of_word
 
 REF = JobRef("j", "g")
 NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
@@ -89,10 +92,69 @@ def test_effective_status(word: str, files: list[ImportFile] | None, status: Job
     assert effective_status(word, files) is status
 
 
-@pytest.mark.parametrize("word", [" success ", "SUCCESS", "Success"])
-def test_word_is_read_in_any_case_and_padding(word: str) -> None:
-    """The same word stays the same word."""
-    assert status_of_word(word) is JobStatus.SUCCESS
+DOCUMENTED = {
+    JobStatus.PENDING: ["pending", "waiting"],
+    JobStatus.RUNNING: ["running"],
+    JobStatus.SUCCESS: ["success", "complete"],
+    JobStatus.PARTIALLY_FAILED: ["partiallyFailed", "partFailed"],
+    JobStatus.FAILED: ["failed"],
+    JobStatus.CANCELLED: ["cancelled", "canceled", "stopped", "terminated", "killed"],
+}
+MEANINGS = [(word, status) for status, words in DOCUMENTED.items() for word in words]
+
+
+@given(st.sampled_from(MEANINGS), st.data())
+def test_spelling_of_a_word_makes_no_difference(known: tuple[str, JobStatus], data: st.DataObject) -> None:
+    """Case, blanks around it, `_` and `-` are ignored."""
+    word, status = known
+    spelled = "".join(
+        data.draw(st.sampled_from(["", "_", "-"])) + data.draw(st.sampled_from([letter.upper(), letter.lower()]))
+        for letter in word
+    )
+    assert status_of_word(f" {spelled}\t") is status
+
+
+@given(st.text())
+def test_any_other_word_is_unknown(word: str) -> None:
+    """Nothing is guessed."""
+    spelled = word.strip().lower().replace("_", "").replace("-", "")
+    assert (status_of_word(word) is JobStatus.UNKNOWN) is (spelled not in {known.lower() for known, _ in MEANINGS})
+
+
+class TestExtendedWords:
+    """A user's own words, `status_words=`."""
+
+    def test_own_words_stand_beside_those_of_the_documents(self) -> None:
+        """A status, or its value; in any spelling, on both sides."""
+        words = extended_words({" Half-Loaded": JobStatus.PARTIALLY_FAILED, "halted": "cancelled"})
+        assert status_of_word("HALFLOADED", words) is JobStatus.PARTIALLY_FAILED
+        assert status_of_word("halted", words) is JobStatus.CANCELLED
+        assert status_of_word("running", words) is JobStatus.RUNNING
+        assert status_of_word("halted") is JobStatus.UNKNOWN
+
+    def test_own_success_is_corrected_by_the_files_too(self) -> None:
+        """Rule 3 holds for every word."""
+        assert effective_status("done", [PARTIAL], extended_words({"done": "success"})) is JobStatus.PARTIALLY_FAILED
+
+    def test_no_words_of_ones_own(self) -> None:
+        """None and an empty mapping add nothing."""
+        assert extended_words(None) == extended_words({})
+
+    @pytest.mark.parametrize(
+        ("words", "kind", "text"),
+        [
+            ("halted", TypeError, 'must be a mapping such as {"halted": "cancelled"}, not str'),
+            ({7: "cancelled"}, TypeError, "the word 7 must be a str, not int"),
+            ({" _": "cancelled"}, ValueError, "the word ' _' is blank"),
+            ({"halted": None}, TypeError, "'halted' must mean a JobStatus or its value, not NoneType"),
+            ({"halted": "gone"}, ValueError, "'halted' cannot mean 'gone'; it can mean pending, running, success"),
+            ({"hal-ted": "failed", "halted": "cancelled"}, ValueError, "'halted' two meanings: failed and cancelled"),
+        ],
+    )
+    def test_what_cannot_be_words(self, words: Any, kind: type[Exception], text: str) -> None:
+        """The error says what to give."""
+        with pytest.raises(kind, match=re.escape(text)):
+            extended_words(words)
 
 
 @pytest.mark.parametrize("status", JobStatus)
@@ -116,6 +178,15 @@ def test_statuses_are_ordered_pending_running_terminal() -> None:
         (file(" Success "), "loaded"),
         (file("success", failed_lines=0), "loaded"),
         (file("success", failed_lines=2), "partial"),
+        (file("complete"), "loaded"),
+        (file("success", total_lines=100, successful_lines=60), "partial"),
+        (file("success", failed_lines=0, total_lines=100, successful_lines=60), "partial"),
+        (file("success", total_lines=5, successful_lines=6), "loaded"),
+        (file("success", has_unreadable_count=True), "partial"),
+        (file(failed_lines=0, has_unreadable_count=True), "partial"),
+        (file("FAILED", has_unreadable_count=True), "failed"),
+        (file("part_failed"), "partial"),
+        (file("running"), "partial"),
         (file("partFailed"), "partial"),
         (file("partiallyFailed"), "partial"),
         (file("mostly"), "partial"),
@@ -141,6 +212,8 @@ def test_outcome_of_a_file(found: ImportFile, outcome: str) -> None:
         (file("success"), "edgeset e.csv: success"),
         (ImportFile(kind="schema"), "schema (no path): no status"),
         (file("partFailed", failed_lines=2), "edgeset e.csv: partFailed, 2 lines failed"),
+        (file("success", total_lines=9, successful_lines=5), "edgeset e.csv: success, 4 of 9 lines missing"),
+        (file(has_unreadable_count=True), "edgeset e.csv: no status, its line counts cannot be read"),
         (file("partFailed", failed_lines=2, total_lines=9), "edgeset e.csv: partFailed, 2 of 9 lines failed"),
         (
             ImportFile(kind="vertexset", path="v.csv", status="failed", cause="bad row", log="obs/log"),
@@ -165,6 +238,14 @@ def test_a_status_is_its_text() -> None:
     assert [f"{status}" for status in statuses] == [status.value for status in statuses]
     assert json.loads(json.dumps(statuses)) == statuses
     assert JobStatus("partially_failed") == "partially_failed"
+
+
+def test_lines_of_all_files_are_summed_as_far_as_they_are_told() -> None:
+    """Nothing told is `None`, which is not 0."""
+    files = (file(total_lines=5, failed_lines=2), file(total_lines=4), file("success"))
+    assert (job(files=files).total_lines, job(files=files).failed_lines) == (9, 2)
+    assert (job(files=(file(),)).total_lines, job(files=None).failed_lines) == (None, None)
+    assert job(files=(file(failed_lines=0),)).failed_lines == 0
 
 
 class TestJobRef:

@@ -22,7 +22,6 @@ from gespoll import (
     TransportError,
 )
 from gespoll._scheduler import Get, Window
-from gespoll._scheduler._record import Absence
 from tests.desk import Desk, Story, ends_at, finals, job
 
 
@@ -358,7 +357,7 @@ def test_a_sighting_without_news_ends_a_row_of_denials() -> None:
     window = next(request for request in iter(desk.next, None) if isinstance(request, Window))
     page = desk.tell(window)
     record = desk.scheduler._scopes[""].records["1"]
-    record.cared().absence = Absence(since=desk.now)
+    record.reported().deny_by_query(desk.now)
     desk.answer(window, page)
     assert record.care is None
     desk.run()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import logging
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,9 +45,11 @@ from gespoll import (
     Token,
     TransportError,
     WaitTimeout,
+    Watch,
 )
-from gespoll._scheduler import Get, Outcome, Request, Window
-from gespoll._scheduler._record import MISSES_AT_LEAST
+from gespoll._scheduler import Get, Ledger, Outcome, Request, Window
+from gespoll._scheduler._verdict import DENIALS_AT_LEAST
+from gespoll._slices import pull
 from gespoll._snapshot import Snapshot
 from gespoll.testing import FakeGES, ScriptedSource
 from tests.desk import Desk, ends_at, finals, job, statuses
@@ -268,15 +272,15 @@ def test_rule_6_absence_ends_a_job_only_after_grace_and_several_misses() -> None
     error = finals(ledger)["a"].error
     assert type(error) is JobNotFound
     assert error.waited >= 60.0
-    assert len(desk.queries) >= MISSES_AT_LEAST
+    assert len(desk.queries) >= DENIALS_AT_LEAST
 
 
 def test_rule_6_misses_in_a_row_are_needed_however_short_the_grace() -> None:
-    """Fewer answers that there is no such job than `MISSES_AT_LEAST` are never enough."""
-    assert MISSES_AT_LEAST >= 3
+    """Fewer answers that there is no such job than `DENIALS_AT_LEAST` are never enough."""
+    assert DENIALS_AT_LEAST >= 3
     desk = Desk(not_found_grace=0.0)
     ledger = desk.watch(["a"])
-    for _ in range(MISSES_AT_LEAST - 1):
+    for _ in range(DENIALS_AT_LEAST - 1):
         desk.answer(desk.next())
     assert not ledger.changes
     desk.answer(desk.next())
@@ -475,6 +479,107 @@ def test_rule_11_a_last_look_takes_30_seconds_at_most() -> None:
     assert isinstance(finals(ledger)["a"].error, WaitTimeout)
 
 
+def throttled(*, seconds: float | None = None, limit: float | None = None, policy: str | None = None) -> Throttled:
+    """Make a throttled reply: wait so long, or ask so often a second."""
+    error = Throttled("slow down", retry_after=seconds)
+    error.limit, error.policy = limit, policy
+    return error
+
+
+def ends_at_times(ledger: Ledger) -> dict[str, float]:
+    """Give when each job timed out."""
+    assert all(isinstance(change.error, WaitTimeout) for change in finals(ledger).values())
+    return {job_id: round(change.observed_at, 1) for job_id, change in finals(ledger).items()}
+
+
+@pytest.mark.parametrize("limits", [{"timeout": 3.0}, {"job_timeout": 3.0}])
+@pytest.mark.parametrize(("listing", "ids"), [(False, "a"), (True, "ab"), (False, "abc")])
+def test_rule_11_a_timeout_does_not_wait_for_a_final_poll_that_may_not_leave(
+    limits: dict[str, Any], listing: bool, ids: str
+) -> None:
+    """The server asked to wait for a minute: the jobs end at their deadline, and the error says what it said."""
+    desk = Desk(listing=listing)
+    ledger = desk.watch(ids, **limits)
+    desk.answer(desk.next(), throttled(seconds=60.0))
+    desk.run(until=100.0)
+    assert ends_at_times(ledger) == dict.fromkeys(ids, 3.0)
+    assert len(desk.asked) == 1
+
+
+def test_rule_11_timeout_0_does_not_wait_where_nothing_may_leave() -> None:
+    """Another wait was told to wait for a minute; so was a wait that goes on from a snapshot of long ago."""
+    desk = Desk()
+    old = desk.watch("b", timeout=5.0)
+    snapshot = desk.snapshot(old)
+    desk.answer(desk.next(), throttled(seconds=60.0))
+    desk.now = 20.0
+    desk.scheduler.leave(old)
+    desk.watch("a")
+    desk.answer(desk.next(), throttled(seconds=60.0))
+    at_once, resumed = desk.watch("b", timeout=0), desk.resume(snapshot, "")
+    resumed.ends_at = 5.0
+    desk.scheduler.open(resumed, desk.now)
+    begun = round(desk.now, 1)
+    desk.run(until=70.0)
+    assert ends_at_times(at_once) == ends_at_times(resumed) == {"b": begun}
+
+
+@pytest.mark.parametrize(("kind", "other"), [(Window, Get), (Get, Window)])
+def test_rule_11_final_polls_leave_by_the_api_that_is_not_held(kind: type[Request], other: type[Request]) -> None:
+    """One API may be asked once in minutes: the other shows all that are open, and the ends of those that ended."""
+    desk = Desk({job_id: ends_at(job_id, 18.0) for job_id in "abc"}, listing=True, interval=60.0)
+    ledger = desk.watch("abc", timeout=20.0)
+    if kind is Get:
+        desk.unlisted = set("abc")
+    request = desk.next()
+    while not isinstance(request, kind):
+        desk.answer(request)
+        request = desk.next()
+    desk.answer(request, throttled(limit=1 / 300, policy="api"))
+    desk.unlisted = set()
+    desk.run(until=100.0)
+    assert {change.status for change in finals(ledger).values()} == {JobStatus.SUCCESS}
+    assert max(change.observed_at for change in finals(ledger).values()) < 22.0
+    assert {type(each) for each in desk.asked if each.sent_at >= 20.0} == {other}
+
+
+def test_rule_11_as_many_final_polls_are_taken_as_may_leave_in_time() -> None:
+    """Three of ten queries may leave in half a minute: seven jobs end at the deadline, and all in one error."""
+    desk = Desk(dict.fromkeys("abcdefghij", lambda now: None) | {n: ends_at(n, 1e9) for n in "abcdefghij"})
+    ledger = desk.watch("abcdefghij", timeout=20.0)
+    desk.answer(desk.next(), throttled(limit=0.1 / 0.95))
+    desk.run(until=100.0)
+    at = ends_at_times(ledger)
+    assert list(at.values()).count(20.0) == 7
+    assert max(at.values()) < 50.0
+    error = ledger.outcome()
+    assert isinstance(error, WaitTimeout)
+    assert {ref.job_id for ref in error.pending} == set("abcdefghij")
+
+
+def test_rule_11_a_final_poll_that_is_throttled_ends_what_waits_behind_it() -> None:
+    """What it holds back could not leave in time any more."""
+    desk = Desk({n: ends_at(n, 1e9) for n in "abc"}, interval=60.0, max_per_second=1.0)
+    ledger = desk.watch("abc", timeout=20.0)
+    desk.run(until=19.9)
+    desk.now = 20.0
+    desk.scheduler.pass_deadlines(20.0)
+    desk.answer(desk.next(), throttled(seconds=60.0))
+    desk.run(until=100.0)
+    assert ends_at_times(ledger) == dict.fromkeys("abc", 20.0)
+
+
+def test_rule_11_no_final_poll_is_waited_for_while_all_that_is_under_way_hangs() -> None:
+    """With no slot free within half a minute the timeout comes at once."""
+    desk = Desk({n: ends_at(n, 1e9) for n in "abc"}, max_at_once=2, request_timeout=300.0)
+    ledger = desk.watch("abc", timeout=10.0)
+    desk.next()
+    desk.next()
+    desk.now = 10.0
+    desk.scheduler.pass_deadlines(10.0)
+    assert ends_at_times(ledger) == dict.fromkeys("abc", 10.0)
+
+
 def test_rule_11_lag_is_told_by_the_servers_clock_alone() -> None:
     """Lag is the reply's Date minus the server's end_time; without either there is none."""
     end = datetime(2020, 1, 1, tzinfo=UTC)
@@ -489,7 +594,7 @@ def test_rule_11_nothing_reads_the_wall_clock() -> None:
     """No module of the library asks what time of day it is, but for snapshots and for signatures, which tell it."""
     clocks = {"now", "utcnow", "today", "time_ns", "gmtime", "localtime", "monotonic", "perf_counter"}
     for path in SOURCES:
-        if path.name in {"access_key.py", "_snapshot.py"}:
+        if path.name in {"access_key.py", "_snapshot.py", "_slices.py"}:
             continue
         names = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
         assert not names & clocks, path
@@ -613,22 +718,193 @@ async def test_rule_14_cancelling_one_wait_detaches_only_that_one() -> None:
     assert source.looks["a"] == 3
 
 
+async def in_another_task(awaitable: Awaitable[object]) -> None:
+    """Await something in a task of its own."""
+
+    async def run() -> None:
+        await awaitable
+
+    await asyncio.create_task(run())
+
+
 @pytest.mark.anyio
 async def test_rule_14_a_poller_left_in_another_task_says_so() -> None:
-    """Entering here and leaving there is refused with advice, and its tasks end."""
-    source = ScriptedSource({"a": [JobStatus.RUNNING]})
-    advice = "a poller is entered and left in one task: open it where it is closed"
+    """Entering here and leaving there is refused with advice."""
+    poller = await Poller(ScriptedSource({"a": [JobStatus.RUNNING]})).__aenter__()
+    with pytest.raises(RuntimeError, match="a poller is entered and left in one task: open it where it is closed"):
+        await in_another_task(poller.__aexit__(None, None, None))
 
-    async def leave(poller: Poller) -> None:
-        with pytest.raises(RuntimeError, match=advice):
-            await poller.__aexit__(None, None, None)
 
-    async def enter_and_hand_over() -> None:
-        poller = await Poller(source).__aenter__()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(leave(poller))
+@pytest.mark.anyio
+async def test_rule_8_a_poller_left_in_another_task_leaves_nothing_behind() -> None:
+    """Its tasks have ended, the wait that was open too, and the session it owned is closed."""
+    before = asyncio.all_tasks()
+    async with FakeGES() as ges:
+        ges.add_job("a", graph="g", steps=[(0, "running")])
+        poller = gespoll.connect(ges.endpoint, ges.project_id, credentials=Token(ges.token))
+        await in_another_task(poller.__aenter__())
+        waiting = asyncio.create_task(poller.wait("a", graph="g"))
+        await anyio.sleep(7)
+        with pytest.raises(RuntimeError, match="entered and left in one task"):
+            await in_another_task(poller.__aexit__(None, None, None))
+        with pytest.raises(RuntimeError, match="the poller was closed"):
+            await waiting
+    assert asyncio.all_tasks() == before
+    gc.collect()  # an unclosed session would warn, which is an error here
 
-    await enter_and_hand_over()
+
+@pytest.mark.anyio
+async def test_rule_13_an_error_of_the_body_leaves_a_poller_in_another_task_as_itself() -> None:
+    """It is worth more than the advice."""
+    poller = await Poller(ScriptedSource({"a": [JobStatus.RUNNING]})).__aenter__()
+    await in_another_task(poller.__aexit__(LookupError, LookupError("mine"), None))
+    with pytest.raises(RuntimeError, match="not open"):
+        poller.statistics()
+
+
+USES: dict[str, Callable[[Poller, Watch], object]] = {
+    "wait": lambda poller, changes: poller.wait("a", timeout=1),
+    "wait_all": lambda poller, changes: poller.wait_all(["a"], timeout=1),
+    "watch": lambda poller, changes: poller.watch(["a"]),
+    "resume": lambda poller, changes: poller.resume({"version": 1}),
+    "statistics": lambda poller, changes: poller.statistics(),
+    "explain": lambda poller, changes: poller.explain("a"),
+    "enter the poller": lambda poller, changes: poller.__aenter__(),
+    "leave the poller": lambda poller, changes: poller.__aexit__(None, None, None),
+    "enter a watch": lambda poller, changes: changes.__aenter__(),
+    "next change": lambda poller, changes: changes.__anext__(),
+    "add": lambda poller, changes: changes.add("b"),
+    "discard": lambda poller, changes: changes.discard("a"),
+    "close_input": lambda poller, changes: changes.close_input(),
+    "snapshot": lambda poller, changes: changes.snapshot(),
+    "leave a watch": lambda poller, changes: changes.__aexit__(None, None, None),
+}
+
+
+async def used(use: Callable[[Poller, Watch], object], poller: Poller, changes: Watch) -> None:
+    """Use a poller or a watch of it, and await what that gives."""
+    given = use(poller, changes)
+    if isinstance(given, Awaitable):
+        await given
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("use", USES)
+async def test_rule_14_a_poller_used_in_another_event_loop_says_so_at_once(use: str) -> None:
+    """The event loop of another thread is told whose the poller is and what to do; the poller goes on."""
+    source = ScriptedSource({"a": [JobStatus.RUNNING, JobStatus.SUCCESS]})
+    async with Poller(source) as poller, poller.watch(["a"]) as changes:
+        with pytest.raises(RuntimeError, match=r"belongs to the event loop .*run_coroutine_threadsafe"):
+            await anyio.to_thread.run_sync(lambda: asyncio.run(used(USES[use], poller, changes)))
+        assert [change.status async for change in changes] == [JobStatus.RUNNING, JobStatus.SUCCESS]
+
+
+@pytest.mark.parametrize("use", USES)
+def test_rule_14_a_poller_used_after_its_event_loop_has_ended_says_so_at_once(use: str) -> None:
+    """A second `asyncio.run` is told to open another one."""
+
+    async def opened() -> tuple[Poller, Watch]:
+        poller = await Poller(ScriptedSource({"a": [JobStatus.RUNNING]})).__aenter__()
+        return poller, await poller.watch(["a"]).__aenter__()
+
+    left_open = asyncio.run(opened())
+    with pytest.raises(RuntimeError, match="which has ended: open another poller in the event loop that waits"):
+        asyncio.run(used(USES[use], *left_open))
+
+
+@pytest.mark.anyio
+async def test_rule_1_a_wait_ends_when_somebody_cancels_the_tasks_of_the_poller() -> None:
+    """It says so instead of waiting for requests that nobody makes."""
+    before = asyncio.all_tasks()
+    async with Poller(ScriptedSource({"a": [JobStatus.RUNNING]})) as poller:
+        for task in asyncio.all_tasks() - before:
+            task.cancel()
+        with pytest.raises(RuntimeError, match="a task of the poller was cancelled from outside"):
+            await poller.wait("a")
+
+
+def refs_at_once(ids: list[str]) -> list[str]:
+    """Give refs as they are."""
+    return ids
+
+
+async def refs_one_by_one(ids: list[str]) -> AsyncIterator[str]:
+    """Give refs as an async generator does."""
+    for job_id in ids:
+        yield job_id
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("refs", [refs_at_once, refs_one_by_one])
+@pytest.mark.parametrize("max_open", [None, 2])
+async def test_rule_13_an_abandoned_generator_around_a_watch_harms_nobody(
+    refs: Callable[[list[str]], list[str] | AsyncIterator[str]], max_open: int | None
+) -> None:
+    """The watch within is left by a task of the event loop; the poller and another watch do not notice."""
+    ids = [f"a{number}" for number in range(5)]
+    source = ScriptedSource({job_id: [JobStatus.RUNNING] * 3 + [JobStatus.SUCCESS] for job_id in ids})
+
+    async def changes(poller: Poller) -> AsyncIterator[StateChange]:
+        async with poller.watch(refs(ids), max_open=max_open) as watch:
+            async for change in watch:
+                yield change
+
+    before = asyncio.all_tasks()
+    async with Poller(source) as poller, poller.watch(refs(ids[:1])) as other:
+        async for _ in changes(poller):
+            break
+        gc.collect()
+        await anyio.sleep(0.1)
+        assert poller.statistics().open_jobs == 1
+        assert [change.status async for change in other] == [JobStatus.RUNNING, JobStatus.SUCCESS]
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.anyio
+async def test_rule_13_an_iterable_of_refs_that_cancels_itself_ends_its_own_watch_alone() -> None:
+    """Others on the same poller go on."""
+
+    async def refs() -> AsyncIterator[str]:
+        yield "a"
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await anyio.lowlevel.checkpoint()
+
+    async with Poller(ScriptedSource({"a": [JobStatus.RUNNING, JobStatus.SUCCESS]})) as poller:
+        with pytest.raises(RuntimeError, match="the iterable of refs awaited something that was cancelled"):
+            await poller.wait_all(refs())
+        assert (await poller.wait("a")).status is JobStatus.SUCCESS
+
+
+@pytest.mark.anyio
+async def test_an_iterable_of_refs_sees_the_context_of_who_opened_the_watch() -> None:
+    """Context variables mean the same in it as around it."""
+    mark: ContextVar[str] = ContextVar("mark", default="nobody's")
+    seen = []
+
+    async def refs() -> AsyncIterator[str]:
+        seen.append(mark.get())
+        yield "a"
+
+    async with Poller(ScriptedSource({"a": [JobStatus.SUCCESS]})) as poller:
+        mark.set("mine")
+        await poller.wait_all(refs())
+    assert seen == ["mine"]
+
+
+def test_rule_10_refs_are_pulled_for_a_few_milliseconds_at_a_stretch() -> None:
+    """Of an iterable that blocks for each, few are pulled before the event loop runs; of a fast one, all."""
+    clock = iter(range(1000))
+    items = iter(range(10))
+    taken: list[int] = []
+    assert not pull(items, taken, 100, lambda: next(clock) / 1000)
+    assert taken == [0, 1, 2, 3, 4]
+    assert not pull(items, taken, 100, lambda: next(clock) / 10)
+    assert taken == [0, 1, 2, 3, 4, 5]
+    assert not pull(items, taken, 2, lambda: 0.0)
+    assert pull(items, taken, 100, lambda: 0.0)
+    assert taken == list(range(10))
 
 
 def test_rule_14_a_failed_job_is_no_fatal_error() -> None:

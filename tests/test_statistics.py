@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gespoll import Job, JobNotFound, JobRef, Poller, ServiceUnavailable, Throttled, Token, connect
-from gespoll._scheduler import Window
+from gespoll import Job, JobNotFound, JobRef, PermissionDenied, Poller, ServiceUnavailable, Throttled, Token, connect
+from gespoll._scheduler import Get, Request, Window
 from gespoll.testing import FakeGES, ScriptedSource
 from tests.desk import Desk, Story, ends_at, job
 
@@ -136,6 +140,36 @@ class TestExplanation:
         assert isinstance(window, Window)
         desk.answer(window)
         assert explained(desk, "a")[2] == "its end (success) is to be confirmed by a query"
+
+    def test_an_end_to_be_confirmed_is_polled_at_once(self) -> None:
+        """Its query stands before all others, without a time of its own."""
+        desk = Desk({name: ends_at(name, 0.0, is_import=True) for name in "ab"}, listing=True)
+        desk.watch("ab")
+        desk.answer(desk.next())
+        assert explained(desk, "a")[1:] == (0.0, "its end (success) is to be confirmed by a query")
+
+    @given(seed=st.integers(0, 100_000), listing=st.booleans())
+    def test_the_next_look_is_a_number_of_seconds_for_every_reason(self, seed: int, listing: bool) -> None:
+        """Whatever is answered, denied, refused or throttled, by the list or by queries."""
+        rng = random.Random(seed)
+        names = "abcdef"
+        stories = {name: ends_at(name, rng.uniform(5, 40), is_import=rng.random() < 0.5) for name in names}
+        desk = Desk(stories, listing=listing, interval=1.0, not_found_grace=5.0)
+        desk.unlisted = set(rng.sample(names, 2))
+        desk.watch(rng.sample(names, 4))
+        desk.watch(rng.sample(names, 2), graph=None)
+        errors = [Throttled("slow down", retry_after=3.0), ServiceUnavailable("later"), PermissionDenied("no"), None]
+        under_way: list[Request] = []
+        for _ in range(60):
+            desk.now += rng.uniform(0.0, 0.6)
+            request = desk.scheduler.next_request(desk.now)
+            under_way += [request] if request is not None else []
+            if under_way and rng.random() < 0.7:
+                sent = under_way.pop(rng.randrange(len(under_way)))
+                denial = JobNotFound(JobRef("a", "g")) if isinstance(sent, Get) else None
+                desk.answer(sent, rng.choice([*errors, denial, None, None, None]))
+            looks = [desk.scheduler.explain(JobRef(name, "g"), desk.now) for name in names]
+            assert all(0.0 <= look.next_look < math.inf for look in looks if look is not None)
 
     def test_a_job_without_graph(self) -> None:
         """Only the list can show it."""

@@ -271,11 +271,9 @@ class TestRecord:
             (None, None),
             ("", None),
             ("-1", None),
-            ("x", None),
-            ("٣", None),
-            (True, None),
-            (1.5, None),
-            ([1], None),
+            (" ", None),
+            (" -1 ", None),
+            (-1.0, None),
             (0, 0),
             ("0", 0),
             (12, 12),
@@ -288,9 +286,25 @@ class TestRecord:
         ],
     )
     def test_line_counts(self, told: object, lines: int | None) -> None:
-        """-1 and whatever is no number of lines is untold."""
+        """Absent, null, blank and -1 are untold."""
         found = first_file({"total_lines": told, "failed_lines": told, "successful_lines": told})
         assert (found.total_lines, found.failed_lines, found.successful_lines) == (lines, lines, lines)
+        assert not found.has_unreadable_count
+
+    @pytest.mark.parametrize(
+        "told", [True, False, "12x", "x", 1.5, "1.5", "3.0", "NaN", -7, "-7", "+3", "٣", [], [1], {}]
+    )
+    @pytest.mark.parametrize("name", ["total_lines", "failed_lines", "successful_lines"])
+    def test_count_that_is_no_whole_number_spoils_the_file(self, name: str, told: object) -> None:
+        """Nobody knows what was lost, and the file is still named."""
+        (found,) = v2(job_detail={"edgeset_path": [{"path": "e", "status": "success", name: told}]}).bad_files
+        assert (found.path, found.outcome, getattr(found, name)) == ("e", "partial", None)
+        assert "its line counts cannot be read" in str(found)
+
+    @pytest.mark.parametrize("told", [7, True, {}, {"a": 1}, ["failed", "success"]])
+    def test_file_word_that_is_no_text_is_an_unknown_word(self, told: object) -> None:
+        """It is there, and it does not say success."""
+        assert first_file({"path": "e", "status": told}).outcome == "partial"
 
     @pytest.mark.parametrize(
         ("told", "moment"),
@@ -327,6 +341,11 @@ class TestRecord:
             ("complete", JobStatus.SUCCESS),
             ("partiallyFailed", JobStatus.PARTIALLY_FAILED),
             ("CANCELLED", JobStatus.CANCELLED),
+            ("Partially_Failed", JobStatus.PARTIALLY_FAILED),
+            ("part-failed", JobStatus.PARTIALLY_FAILED),
+            ("Stopped", JobStatus.CANCELLED),
+            ("terminated", JobStatus.CANCELLED),
+            ("KILLED", JobStatus.CANCELLED),
             ("freezing", JobStatus.UNKNOWN),
         ],
     )
@@ -612,7 +631,7 @@ class TestLongLists:
 
     def test_one_entry_of_a_wrong_shape_hides_no_other(self) -> None:
         """It is passed over, or read without what is wrong."""
-        body = self.body(9000).replace(b'"j5"', b"5", 1).replace(b'"j6", "status": "running"', b'"j6", "status": 7', 1)
+        body = self.body(9000).replace(b'"j5"', b"{}", 1).replace(b'"j6", "status": "running"', b'"j6", "status": 7', 1)
         found = listed(engine_list.read(reply(body), "g"))
         assert len(found) == 8999
         assert found[4:7] == [("j4", "running"), ("j6", None), ("j7", "running")]
@@ -668,11 +687,30 @@ class TestListPage:
         assert emptied(V1.read_page(reply({"jobCount": 0, "jobList": [], "errorCode": code}))) == 0
 
     @pytest.mark.parametrize(
-        "entry", [{}, {"status": "running"}, {"job_id": None}, {"job_id": 5}, {"job_id": ""}, "x", None, 7, []]
+        "entry",
+        [
+            {},
+            {"status": "running"},
+            {"job_id": None},
+            {"job_id": 5.5},
+            {"job_id": True},
+            {"job_id": ""},
+            "x",
+            None,
+            7,
+            [],
+        ],
     )
     def test_entry_without_id_is_passed_over(self, entry: object) -> None:
         """The entries beside it are read."""
         assert centre([entry, {"job_id": "k", "status": "running"}]) == [("k", "running")]
+
+    @pytest.mark.parametrize(("job_id", "digits"), [(5, "5"), (0, "0"), (10**30, "1" + "0" * 30), (7.0, "7")])
+    @pytest.mark.parametrize("key", ["job_id", "jobId"])
+    def test_id_that_is_a_whole_number_is_its_digits(self, key: str, job_id: object, digits: str) -> None:
+        """However the list mixes them with texts, each id keeps its own record."""
+        entries = [{"job_id": " ", "status": "a"}, {key: job_id, "status": "b"}, {}, {"job_id": "k", "status": "c"}]
+        assert centre(entries) == [(digits, "b"), ("k", "c")]
 
     @pytest.mark.parametrize("job_id", [" ", "\x00", "a\nb"])
     def test_entry_with_an_id_that_is_none_is_passed_over(self, job_id: str) -> None:
@@ -1248,9 +1286,14 @@ class TestAnyRecord:
     def test_a_spoilt_file_is_never_a_success(
         self, record: dict[str, Any], place: int, word: str, failed_lines: int
     ) -> None:
-        """A file's word or its failed lines outweigh everything else that is told (rule 3)."""
+        """A file's word or its counts outweigh everything else that is told (rule 3)."""
         kind = ("schema_path", "vertexset_path", "edgeset_path")[place]
-        for spoilt in ({"status": word}, {"status": "success", "failed_lines": failed_lines}):
+        for spoilt in (
+            {"status": word},
+            {"status": "success", "failed_lines": failed_lines},
+            {"status": "success", "failed_lines": f"{failed_lines} lines"},
+            {"status": "success", "failed_lines": 0, "total_lines": failed_lines, "successful_lines": failed_lines - 1},
+        ):
             detail = record.get("job_detail")
             detail = detail if isinstance(detail, dict) else {}
             others = detail.get(kind)

@@ -11,28 +11,33 @@ import heapq
 import logging
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
 from gespoll._errors import (
+    EndUnconfirmed,
     GespollError,
     JobNotFound,
+    ServiceUnavailable,
     SourceError,
     Throttled,
 )
 from gespoll._jobs import Job, JobRef, JobStatus, status_of_word
 from gespoll._pacing import Hit, Hold, Outage, RequestBudget, hit_of, is_answer
+from gespoll._scheduler._evidence import Channel
+from gespoll._scheduler._judge import Judge
 from gespoll._scheduler._ledger import Expiry, Ledger
 from gespoll._scheduler._listing import Listing
 from gespoll._scheduler._memory import Clocks, profile_in, written
-from gespoll._scheduler._observation import Scope
+from gespoll._scheduler._observation import Leave, Scope
 from gespoll._scheduler._queries import Queries
-from gespoll._scheduler._record import MISSES_AT_LEAST, Absence, Key, Profile, Record, merged, profile_of
+from gespoll._scheduler._record import Key, Profile, Record, merged, profile_of
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._settings import Settings
 from gespoll._scheduler._statistics import Explanation, Statistics, Tally
 from gespoll._scheduler._sweep import Sweep
+from gespoll._scheduler._verdict import Line, Phase, Verdict
 from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 
@@ -41,7 +46,7 @@ _logger = logging.getLogger("gespoll")
 Outcome = Job | ListWindow | GespollError | CredentialsRenewed
 """What came of a request: a reading, or the error it ended in."""
 LAST_LOOK_AT_MOST = 30.0
-"""Seconds that a last look may take after a deadline, at most."""
+"""Seconds within which the final poll after a deadline must leave and be answered, at most (rule 11)."""
 FIRST_PATIENCE = 60.0
 """Seconds after which a service that never answered is given up."""
 _PROFILES_KEPT = 10_000
@@ -67,12 +72,15 @@ class Scheduler:
         self._budget = RequestBudget(settings.max_per_second)
         self._scopes: dict[str, Scope] = {}
         self._deadlines: list[_Deadline] = []
+        self._reviews: list[tuple[float, int, Record[Ledger]]] = []
+        self._judges = Judge(source, settings, rng, self._review)
         self._numbers = 0
         self._stale = 0
         self._unknown_words: set[str] = set()
         self._suspects: set[Window] = set()
         self._profiles: dict[Profile, Profile] = {}
         self._expiring: dict[Ledger, None] = {}
+        self._under_way: dict[Request, None] = {}
         self._last_readings: dict[Key, Job] = {}
         self._tally = Tally()
         self.fatal: Exception | None = None
@@ -134,8 +142,7 @@ class Scheduler:
                 record.recall(entry.statuses, self._shared(profile))
             ledger.take(record, ref)
             scope.add(record, now)
-            if scope.listing.refusal is not None:
-                self._end_listed_only(scope, scope.listing.refusal, now)
+            self._judge_joined(scope, record, now)
             return record
         if record.graph is None and ref.graph is not None:
             scope.queries.locate(record, ref.graph)
@@ -144,6 +151,13 @@ class Scheduler:
         if record.job is not None:
             ledger.tell(record, None, record.job, now)
         return record
+
+    def _judge_joined(self, scope: Scope, record: Record[Ledger], now: float) -> None:
+        """Decide about a job that joins, where that can matter already, or will at a known time."""
+        if not scope.queries.can_be_queried(record) and not scope.listing.is_readable:
+            self._judge(scope, record, now)
+        elif self._settings.pending_timeout is not None:
+            self._review_at(record, now + self._settings.pending_timeout)
 
     def written(self, ledger: Ledger, clocks: Clocks) -> Snapshot:
         """Write down how a watch stands, as far as its consumer knows."""
@@ -222,6 +236,7 @@ class Scheduler:
             request = scope.next_request(now)
             if request is not None:
                 self._budget.spend(now)
+                self._under_way[request] = None
                 self._tally.sent(request)
                 return request
         return None
@@ -254,6 +269,7 @@ class Scheduler:
 
     def abandon(self, request: Request, now: float) -> None:
         """Take back a request that was cancelled before it brought anything."""
+        self._under_way.pop(request, None)
         if isinstance(request, Window):
             self._suspects.discard(request)
         self._scopes[request.scope].again(request)
@@ -272,11 +288,12 @@ class Scheduler:
             now: seconds on the monotonic clock.
         """
         scope = self._scopes[request.scope]
+        self._under_way.pop(request, None)
         if isinstance(request, Window) and not isinstance(outcome, ListWindow):
             self._suspects.discard(request)
         if isinstance(outcome, CredentialsRenewed):
             for each in self._scopes.values():
-                each.listing.renewed()
+                each.renewed()
             scope.again(request)
         elif isinstance(outcome, SourceError):
             self._failed(scope, request, outcome, now)
@@ -288,46 +305,43 @@ class Scheduler:
             else:
                 self._read_single(scope, request, outcome, now)
 
-    # Readings
+    # What replies brought
 
     def _read_single(self, scope: Scope, request: Get, outcome: object, now: float) -> None:
         record = scope.returned(request)
         if record is None:
             return
         if isinstance(outcome, JobNotFound):
-            self._missed(scope, record, request, outcome, now)
+            record.reported().deny_by_query(now, graph_missing=outcome.graph_missing)
+            if outcome.graph_missing:
+                scope.queries.forget_graph(record)
+            self._judge_queried(scope, record, now)
         elif isinstance(outcome, Job):
-            if record.care is not None:
-                record.care.retries = None
-            was_candidate = record.candidate is not None
             if request.graph is not None and outcome.related_graph is not None:
                 scope.queries.learn_graph(outcome.related_graph, request.graph)
-            reading = outcome if outcome.name is not None else merged(outcome, record.candidate or record.job)
-            self._observe(scope, record, reading, now, listed=False)
+            self._observe(scope, record, merged(outcome, record.job), Channel.QUERY, now)
             if record.has_ended:
                 scope.ends.add(request.job_id, now)
             else:
-                self._plan_next(scope, record, now, confirming=was_candidate)
-        self._looked([record], request.sent_at, now)
+                self._judge_queried(scope, record, now)
+        self._looked([record], Channel.QUERY, request.sent_at, now)
 
-    def _plan_next(self, scope: Scope, record: Record[Ledger], now: float, *, confirming: bool) -> None:
-        if record.candidate is None:
+    def _judge_queried(self, scope: Scope, record: Record[Ledger], now: float) -> None:
+        """Decide how a job stands whose query is back, and plan the next."""
+        if record.evidence is not None:
+            self._judge(scope, record, now)
+        if not record.has_ended and not record.is_personal:
             scope.queried(record, now)
-        elif confirming:
-            scope.queries.again(record, now)
-        else:
-            scope.queries.first(record)
 
     def _read_window(self, scope: Scope, request: Window, outcome: object, now: float) -> Iterator[None]:
         if not isinstance(outcome, ListWindow):
             return
         jobs = {job.ref.job_id: job for job in outcome.jobs}
         for places in scope.read(request, outcome, now):
-            told = [record for _, record in places if record.care is not None or (jobs and record.ref.job_id in jobs)]
-            for record in told:
-                self._read_entry(scope, record, jobs.get(record.ref.job_id), now)
+            for record in [record for _, record in places if self._says_more(record, jobs, outcome)]:
+                self._read_entry(scope, record, jobs.get(record.ref.job_id), outcome, now)
             if self._expiring:
-                self._looked([record for _, record in places], request.sent_at, now)
+                self._looked([record for _, record in places], Channel.LIST, request.sent_at, now)
             yield
         sweep = scope.end_page(request, outcome, now)
         if sweep is not None:
@@ -336,45 +350,99 @@ class Scheduler:
             self._suspects.discard(request)
             scope.distrust(now)
 
-    def _read_entry(self, scope: Scope, record: Record[Ledger], job: Job | None, now: float) -> None:
+    def _says_more(self, record: Record[Ledger], jobs: Mapping[str, Job], window: ListWindow) -> bool:
+        """Whether an entry may say something else than that an ordinary job stands as before."""
+        if record.care is not None:
+            return True
+        return (bool(jobs) and record.ref.job_id in jobs) or (
+            bool(window.unread) and record.ref.job_id in window.unread
+        )
+
+    def _read_entry(
+        self, scope: Scope, record: Record[Ledger], job: Job | None, window: ListWindow, now: float
+    ) -> None:
         if record.has_ended:
             return
-        if job is None:
-            record.was_seen()
-        else:
-            self._read_record(scope, record, job, now)
+        if record.ref.job_id in window.unread:
+            record.reported().sight(now)
+            self._judge(scope, record, now)
+        elif (shown := job or (None if record.evidence is None else record.job)) is not None:
+            self._read_record(scope, record, shown, now)
         if record.place is None and not record.has_ended:
             scope.queries.in_turn(record, now)  # the list was left meanwhile, and shows it no more
 
     def _read_record(self, scope: Scope, record: Record[Ledger], job: Job, now: float) -> None:
         if record.graph is None and (graph := scope.queries.graph_of(job.related_graph)) is not None:
             scope.queries.locate(record, graph)
-        was_candidate = record.candidate is not None
-        self._observe(scope, record, attrs.evolve(job, ref=record.ref), now, listed=True)
-        if record.candidate is not None and not was_candidate:
-            scope.queries.first(record)
-            if self._expiring and not scope.queries.can_be_queried(record):
-                scope.listing.hurry()  # only the list can confirm it
+        had_evidence = record.evidence is not None
+        self._observe(scope, record, attrs.evolve(job, ref=record.ref), Channel.LIST, now)
+        if not record.has_ended and (had_evidence or record.evidence is not None):
+            self._judge(scope, record, now)
 
-    def _observe(self, scope: Scope, record: Record[Ledger], job: Job, now: float, *, listed: bool) -> None:
-        """Take a reading in: tell it, keep it for confirmation, or pass it over."""
-        record.was_seen()
-        if not record.moves_to(job.status):
-            if self._expiring and record.profile is not None and job.status is record.profile.status:
-                self._last_readings[record.key] = job
+    def _observe(self, scope: Scope, record: Record[Ledger], job: Job, channel: Channel, now: float) -> None:
+        """Take in a status that a channel reported: emit it if it is news, and keep it where it may matter later."""
+        is_believed = channel is Channel.QUERY or scope.believes_list(record, now)
+        if not is_believed and not job.status.is_terminal:
+            if job.bad_files:
+                record.reported().keep_bad_files(channel, job)
             return
-        confirmed = record.candidate is not None and (not listed or record.graph is None)
-        if job.status.is_terminal and not confirmed and self._needs_query(job, listed=listed):
-            record.cared().candidate = job
-            return
-        self._tell(scope, record, job, now)
+        record.shown_at = now
+        is_stuck = job.status is JobStatus.UNKNOWN and job.end_time is not None
+        if record.evidence is not None or job.status.is_terminal or job.bad_files or is_stuck:
+            record.reported().show(channel, job, now, self._settings.interval)
+        if job.status.is_terminal:
+            self._judge(scope, record, now)
+        elif record.moves_to(job.status):
+            self._tell(scope, record, job, now)
+        elif self._expiring and record.profile is not None and job.status is record.profile.status:
+            self._last_readings[record.key] = job
 
-    def _needs_query(self, job: Job, *, listed: bool) -> bool:
-        """Whether a terminal reading leaves out what a single query may tell (rule 3)."""
-        if job.status is JobStatus.SUCCESS:
-            return self._source.confirms_imports and job.is_import is not False and not job.tells_files
-        explains = self._source.explains_failures and listed
-        return explains and job.status is JobStatus.FAILED and job.fail_reason is None
+    # Verdicts
+
+    def _judge(self, scope: Scope, record: Record[Ledger], now: float, lost: SourceError | None = None) -> None:
+        """Decide how a job stands: end it, or plan what is asked next."""
+        if not record.has_ended:
+            self._follow(scope, record, self._judges.decide(scope, record, now, lost), now)
+
+    def _follow(self, scope: Scope, record: Record[Ledger], verdict: Verdict, now: float) -> None:
+        if verdict.phase is not Phase.ENDED:
+            self._judges.plan(scope, record, verdict, now)
+            record.forget_care()
+        elif verdict.line is Line.SILENT and verdict.error is not None:
+            self._end_silent(scope, record, verdict.error, now)
+        elif verdict.job is not None:
+            self._end_as_reported(scope, record, verdict.job, now, is_unconfirmed=verdict.is_unconfirmed)
+        elif verdict.error is not None:
+            self._end(scope, record, verdict.error, now)
+
+    def _end_as_reported(
+        self, scope: Scope, record: Record[Ledger], job: Job, now: float, *, is_unconfirmed: bool
+    ) -> None:
+        job = merged(job, record.job)
+        if is_unconfirmed:
+            _logger.warning("job %s ended as %s, which nothing confirmed", record.ref, job.status.value)
+        if job.status is JobStatus.SUCCESS and not job.confirmed and self._settings.unconfirmed == "raise":
+            detail = f"job {record.ref} was reported as {job.reported_status}, and nothing confirmed its files"
+            self._end(scope, record, EndUnconfirmed(detail, job=job), now)
+        else:
+            self._tell(scope, record, job, now)
+
+    def _review(self, record: Record[Ledger], at: float) -> None:
+        """Decide about a job again at a time."""
+        if at < math.inf:
+            self._numbers += 1
+            heapq.heappush(self._reviews, (at, self._numbers, record))
+
+    def _review_at(self, record: Record[Ledger], at: float) -> None:
+        record.cared().review_at = at
+        self._review(record, at)
+
+    def _pass_reviews(self, now: float) -> None:
+        while self._reviews and self._reviews[0][0] <= now:
+            at, _, record = heapq.heappop(self._reviews)
+            if record.care is not None and record.care.review_at == at and not record.has_ended:
+                record.care.review_at = math.inf
+                self._judge(self._scopes[record.scope], record, now)
 
     def _tell(self, scope: Scope, record: Record[Ledger], job: Job, now: float) -> None:
         if job.status is JobStatus.UNKNOWN and job.reported_status not in self._unknown_words:
@@ -414,13 +482,28 @@ class Scheduler:
     def _last_job(self, record: Record[Ledger]) -> Job | None:
         return self._last_readings.get(record.key) or record.job
 
-    def _looked(self, records: Iterable[Record[Ledger]], sent_at: float, now: float) -> None:
+    def _looked(self, records: Iterable[Record[Ledger]], channel: Channel, sent_at: float, now: float) -> None:
         """Note which jobs have had their last look; one whose end is yet to be confirmed has not."""
-        looked = [record for record in records if record.candidate is None] if self._expiring else []
-        for ledger in list(self._expiring):
-            for record in looked:
-                ledger.looked(record, sent_at)
+        if not self._expiring:
+            return
+        for record in records:
+            if self._is_polled_out(record, channel, now):
+                for ledger in self._expiring:
+                    ledger.looked(record, sent_at)
         self._give_up_spent(list(self._expiring), now)
+
+    def _is_polled_out(self, record: Record[Ledger], channel: Channel, now: float) -> bool:
+        """Whether a final poll was by the channel that can say more of an end; else that is asked next."""
+        scope = self._scopes[record.scope]
+        fuller = None if record.has_ended else self._judges.confirming_channel(scope, record)
+        if fuller is None or fuller is channel:
+            return True
+        if fuller is Channel.QUERY:
+            scope.queries.first(record)
+        else:
+            scope.listing.hunt(record, now)
+            scope.listing.hurry()
+        return False
 
     def _give_up_spent(self, ledgers: Iterable[Ledger], now: float) -> None:
         """Stop looking for watches whose last looks have all been taken."""
@@ -430,12 +513,23 @@ class Scheduler:
 
     def _give_up_expired(self, ledger: Ledger, expiry: Expiry, now: float) -> None:
         """End what the last looks after a deadline left open, all in one error."""
+        for record in list(expiry.records):
+            self._end_at_deadline(ledger, record, now)
         error, left = ledger.timeout_of(expiry, self._failure_of(ledger))
         for record in left:
             ledger.tell_error(record, self._last_job(record), error, now)
             self._let_go(record)
         if not ledger.is_expiring:
             self._stop_expiring(ledger)
+
+    def _end_at_deadline(self, ledger: Ledger, record: Record[Ledger], now: float) -> None:
+        """End a job for a watch whose time is over, where an end was reported that can be relied on by then."""
+        if record.ref_for(ledger) is None:
+            return
+        verdict = self._judges.decide_at_deadline(self._scopes[record.scope], record, now)
+        if verdict is not None and verdict.job is not None:
+            ledger.tell(record, None if record.profile is None else record.profile.status, verdict.job, now)
+            self._let_go(record)
 
     def _stop_expiring(self, ledger: Ledger) -> None:
         self._expiring.pop(ledger, None)
@@ -446,69 +540,25 @@ class Scheduler:
         """Tell what kept the first job of a watch that was not seen from being seen."""
         return next((record.failure for record in ledger.open_records() if record.failure is not None), None)
 
-    # Absence
-
-    def _missed(self, scope: Scope, record: Record[Ledger], request: Get, error: JobNotFound, now: float) -> None:
-        care = record.cared()
-        care.retries = None
-        care.failure = error
-        if care.candidate is not None:
-            self._denied(scope, record, care.candidate, now)
-            return
-        if record.ref.graph is None and scope.has_readable_list:
-            scope.queries.locate(record, None)
-            scope.queried(record, now)
-            return
-        absence = care.absence = care.absence or Absence(since=now)
-        absence.misses += 1
-        absence.graph_missing = error.graph_missing
-        waited = request.sent_at - absence.since
-        if absence.misses >= MISSES_AT_LEAST and waited >= self._settings.not_found_grace:
-            self._end_absent(scope, record, absence, now)
-        elif error.graph_missing and scope.has_readable_list:
-            scope.queries.locate(record, None)
-            scope.listing.begin_rounds(now)
-        else:
-            scope.queries.again(record, now)
-
-    def _denied(self, scope: Scope, record: Record[Ledger], candidate: Job, now: float) -> None:
-        """Take an end that the list told, and single queries deny again and again, as the list told it."""
-        care = record.cared()
-        care.denials += 1
-        if care.denials >= MISSES_AT_LEAST:
-            self._tell(scope, record, candidate, now)
-        else:
-            scope.queries.again(record, now)
-
-    def _end_absent(self, scope: Scope, record: Record[Ledger], absence: Absence, now: float) -> None:
-        waited = now - absence.since
-        error = JobNotFound(record.ref, record.job, waited=waited, graph_missing=absence.graph_missing)
-        self._end(scope, record, error, now)
+    # Scans
 
     def _end_sweep(self, scope: Scope, sweep: Sweep, now: float) -> None:
-        if sweep.is_complete:
-            for record in self._listed_only(scope, sweep):
-                self._lacked(scope, record, sweep, now)
-            self._looked(list(self._listed_only(scope, sweep)), sweep.started_at, now)
-        else:
-            for record in self._listed_only(scope, sweep):
-                scope.queries.locate(record, record.ref.graph)
-        scope.listing.end_sweep(sweep, now)
-
-    def _listed_only(self, scope: Scope, sweep: Sweep) -> Iterator[Record[Ledger]]:
-        """Go through the jobs that only the list can show and a walk did not; the end of one may end another."""
-        for job_id in sorted(scope.queries.listed_only & sweep.missing):
+        """Take in that a scan is over, for the jobs that it was for and did not show."""
+        left = []
+        for job_id in sorted(sweep.missing):
             record = scope.records.get(job_id)
-            if record is not None:
-                yield record
-
-    def _lacked(self, scope: Scope, record: Record[Ledger], sweep: Sweep, now: float) -> None:
-        """Note that a complete sweep lacked a job that only the list can show."""
-        care = record.cared()
-        absence = care.absence = care.absence or Absence(since=now)
-        absence.sweeps += 1
-        if absence.sweeps > 1 and sweep.started_at - absence.since >= self._settings.not_found_grace:
-            self._end_absent(scope, record, absence, now)
+            if record is None or not (scope.queries.depends_on_list(record) or record.evidence is not None):
+                continue
+            if sweep.is_complete and not scope.listing.is_stale(now):
+                record.reported().deny_by_scan(sweep.started_at, now)
+            elif sweep.to_the_end:
+                record.reported().incomplete_scan(sweep.started_at, now)
+            else:
+                continue
+            left.append(record)
+            self._judge(scope, record, now)
+        self._looked(left, Channel.LIST, sweep.started_at, now)
+        scope.listing.end_sweep(sweep, now)
 
     # Failures
 
@@ -517,20 +567,25 @@ class Scheduler:
         if isinstance(error, Throttled):
             self._throttled(scope, request, error, now)
         hit = hit_of(error, listing=isinstance(request, Window))
+        is_over = False
         if is_answer(error):
             scope.answered(request)
-        elif hit is Hit.DELAY and scope.outage.failed(error, request.sent_at, now):
-            alone = isinstance(request, Window) and scope.can_query
-            hit = Hit.DELAY if alone else Hit.SCOPE
+        elif hit is Hit.DELAY:
+            scope.hold.failed(error, request.sent_at, now)
+            is_over = scope.outage.failed(error, request.sent_at, now)
         if hit is Hit.SOURCE:
             self.give_up(error, now)
         elif hit is Hit.SCOPE:
             self._give_up_scopes([scope], error, now)
-            scope.outage.since = None
+            scope.outage.rest()
         elif isinstance(request, Window):
             self._list_failed(scope, request, error, hit, now)
         else:
             self._query_failed(scope, request, error, hit, now)
+        if is_over and not (isinstance(request, Window) and scope.can_query):
+            self._judge_all(scope, scope.records.values(), now)
+        if self._expiring and isinstance(error, Throttled | ServiceUnavailable):
+            self._poll_last_again(now)
 
     def _throttled(self, scope: Scope, request: Request, error: Throttled, now: float) -> None:
         """Slow down what the limit is for: one kind of request, or all where the server does not say."""
@@ -540,43 +595,44 @@ class Scheduler:
     def _list_failed(self, scope: Scope, request: Window, error: SourceError, hit: Hit, now: float) -> None:
         if hit is Hit.LIST:
             if scope.window_refused(request, error, now):
-                self._end_listed_only(scope, error, now)
+                self._judge_dependents(scope, now)
             return
-        scope.hold.failed(error, request.sent_at, now)
-        scope.listing.failed(request, now)
+        scope.listing.failed(request, error, now)
+        if now - scope.listing.failing_since >= (scope.outage.limit or math.inf):
+            self._judge_dependents(scope, now)
         if self._expiring:
-            self._list_not_seen(scope, request, error, now)
+            self._looked(self._listed_only(scope), Channel.LIST, request.sent_at, now)
 
-    def _list_not_seen(self, scope: Scope, request: Window, error: SourceError, now: float) -> None:
-        """Let a failed window be the last look at the jobs that only the list can show."""
-        left = [record for job_id in sorted(scope.queries.listed_only) if (record := scope.records.get(job_id))]
-        for record in left:
-            record.cared().failure = error
-        self._looked(left, request.sent_at, now)
+    def _listed_only(self, scope: Scope) -> list[Record[Ledger]]:
+        return [record for job_id in sorted(scope.queries.listed_only) if (record := scope.records.get(job_id))]
 
-    def _end_listed_only(self, scope: Scope, error: SourceError, now: float) -> None:
-        """End the jobs that only the list can show, which may not be read."""
-        for record in [record for record in scope.records.values() if record.graph is None]:
-            advised = error.with_pending(())
-            advised.detail = f"{error.detail}; give graph= to query job {record.ref} by itself"
-            self._end(scope, record, advised, now)
+    def _judge_dependents(self, scope: Scope, now: float) -> None:
+        """Decide about the jobs for which it matters whether the list can be asked."""
+        depends = scope.queries.depends_on_list
+        self._judge_all(scope, [each for each in scope.records.values() if depends(each) or each.evidence], now)
 
     def _query_failed(self, scope: Scope, request: Get, error: SourceError, hit: Hit, now: float) -> None:
-        if hit is Hit.DELAY:
-            scope.hold.failed(error, request.sent_at, now)
         record = scope.returned(request)
         if record is None:
             return
-        record.cared().failure = error
-        if hit is Hit.DELAY:
-            scope.queries.retry(record, now)
-        elif record.candidate is not None and record.candidate.status is not JobStatus.SUCCESS:
-            self._tell(scope, record, record.candidate, now)
-        elif record.place is not None and record.candidate is None:
-            scope.queried(record, now)
-        else:
-            self._end(scope, record, error, now)
-        self._looked([record], request.sent_at, now)
+        record.reported().fail_query(error, now)
+        if hit is not Hit.DELAY:
+            scope.queries.refuse(record, error)
+        self._judge_queried(scope, record, now)
+        self._looked([record], Channel.QUERY, request.sent_at, now)
+
+    def _judge_all(self, scope: Scope, records: Iterable[Record[Ledger]], now: float) -> None:
+        """Decide about many jobs, of which one may end others."""
+        for record in list(records):
+            self._judge(scope, record, now)
+
+    def _end_silent(self, scope: Scope, record: Record[Ledger], error: Exception, now: float) -> None:
+        """End a job that is silent; in an outage of its scope together with all others that are, in one error."""
+        silent, last = [record], scope.outage.error
+        if last is not None:
+            others = (each for each in scope.records.values() if each is not record)
+            silent += [each for each in others if self._judges.is_silent(scope, each, last, now)]
+        self._end_together(silent, last or error, now)
 
     def give_up(self, error: Exception, now: float) -> None:
         """End all open jobs with an error that leaves no hope for any, now or later."""
@@ -584,8 +640,18 @@ class Scheduler:
         self._give_up_scopes(list(self._scopes.values()), error, now)
 
     def _give_up_scopes(self, scopes: list[Scope], error: Exception, now: float) -> None:
+        for scope in scopes:
+            left = []
+            for record in list(scope.records.values()):
+                if record.evidence is not None and record.evidence.ends and isinstance(error, SourceError):
+                    self._judge(scope, record, now, error)
+                else:
+                    left.append(record)
+            self._end_together(left, error, now)
+
+    def _end_together(self, records: list[Record[Ledger]], error: Exception, now: float) -> None:
+        """End some jobs in one error, which names to each watch those of its own."""
         hit: dict[Ledger, list[Record[Ledger]]] = {}
-        records: list[Record[Ledger]] = [record for scope in scopes for record in scope.records.values()]
         for record in records:
             for ledger, _ in record.waiting():
                 hit.setdefault(ledger, []).append(record)
@@ -596,6 +662,7 @@ class Scheduler:
                 ledger.tell_error(record, self._last_job(record), named, now)
         for record in records:
             self._forget(self._scopes[record.scope], record)
+        self._give_up_spent(hit, now)
 
     # What is told of it
 
@@ -632,10 +699,12 @@ class Scheduler:
 
     def next_deadline(self) -> float:
         """Tell when the next deadline passes; infinite when there is none."""
-        return self._deadlines[0].at if self._deadlines else math.inf
+        review = self._reviews[0][0] if self._reviews else math.inf
+        return min(self._deadlines[0].at, review) if self._deadlines else review
 
     def pass_deadlines(self, now: float) -> None:
-        """Let the deadlines pass that have come: a last look first, then the end."""
+        """Let the deadlines pass that have come: a final poll first, then the end; decide what time alone decides."""
+        self._pass_reviews(now)
         passed: dict[tuple[Ledger, float], list[Record[Ledger]]] = {}
         while self._deadlines and self._deadlines[0].at <= now:
             deadline = heapq.heappop(self._deadlines)
@@ -662,13 +731,41 @@ class Scheduler:
         if not left:
             return
         self._expiring[ledger] = None
-        patience = min(self._settings.request_timeout, LAST_LOOK_AT_MOST)
         if len(expiry.records) == len(left):  # it is a new one
-            self._set_deadline(now + patience, ledger, None, timeout, expiry)
-        for name, scope in self._scopes.items():
+            self._set_deadline(now + self._patience, ledger, None, timeout, expiry)
+        self._poll_last(ledger, expiry, left, now)
+
+    @property
+    def _patience(self) -> float:
+        return min(self._settings.request_timeout, LAST_LOOK_AT_MOST)
+
+    def _poll_last(self, ledger: Ledger, expiry: Expiry, left: list[Record[Ledger]], now: float) -> None:
+        """Plan the final polls of jobs; those whose poll cannot leave in time end at once, in one error."""
+        within = Leave(self._leaves_at(now), expiry.since + self._patience, self._budget.rate)
+        unpolled: list[Record[Ledger]] = []
+        for name, scope in list(self._scopes.items()):
             here = [record for record in left if record.scope == name]
             if here:
-                scope.look_now(here, now)
+                unpolled += scope.look_now(here, now, within)
+        if unpolled:
+            self._give_up_expired(ledger, Expiry(since=now, timeout=expiry.timeout, records=unpolled), now)
+            self._give_up_spent([ledger], now)
+
+    def _leaves_at(self, now: float) -> float:
+        """Return when the next request may leave: by the budget, and by how many are under way."""
+        ready = max(self._budget.ready_at, now)
+        if len(self._under_way) < self._settings.max_at_once:
+            return ready
+        return max(ready, next(iter(self._under_way)).sent_at + self._settings.request_timeout)
+
+    def _poll_last_again(self, now: float) -> None:
+        """Plan anew the final polls that a failure keeps from leaving as planned."""
+        for ledger in list(self._expiring):
+            for expiry, left in ledger.to_be_polled():
+                within = Leave(self._leaves_at(now), expiry.since + self._patience, self._budget.rate)
+                blocked = {name: scope for name, scope in self._scopes.items() if scope.is_blocked(within)}
+                waiting = [each for each in left if each.scope in blocked and not blocked[each.scope].is_polling(each)]
+                self._poll_last(ledger, expiry, waiting, now)
 
     def _drop_deadlines(self, ledger: Ledger) -> None:
         """Forget the deadlines of a watch that is left, many at a time, so that each costs little."""

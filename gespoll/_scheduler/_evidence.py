@@ -8,12 +8,14 @@ Nothing here decides anything.
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from collections.abc import Iterable
 from datetime import datetime
 
 import attrs
 
+from gespoll._errors import SourceError
 from gespoll._jobs import ImportFile, Job, JobStatus
 
 INCOMPLETE_SCANS = 3
@@ -64,7 +66,7 @@ class ReportedEnd:
         """Take in another report of an end by the same channel."""
         self.job = worse(self.job, job)
         self.last = now
-        if now - self._counted_at >= interval:
+        if now >= self._counted_at + interval:
             self.count += 1
             self._counted_at = now
 
@@ -94,8 +96,8 @@ class ChannelEvidence:
     end: ReportedEnd | None = None
     denials: Denials | None = None
     files: tuple[ImportFile, ...] = ()
-    """The files of the last reply that held bad ones, until an end comes with its files."""
-    failure: Exception | None = None
+    """The files of the last reply that held bad ones, and the bad ones before it, until an end comes with its files."""
+    failure: SourceError | None = None
     """What the last try ended in, unless that was an answer."""
     failing_since: float = math.inf
     """When the row of failures began that is not over; infinite when there is none."""
@@ -103,6 +105,12 @@ class ChannelEvidence:
     """Since when it shows the same unknown word beside the same end time; infinite while it does not."""
     answered_at: float = NEVER
     tried_at: float = NEVER
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether it holds anything but that the job is open; a failure aside."""
+        is_open = self.last_word in {None, Word.OPEN} and self.end is None and self.stuck_since == math.inf
+        return not is_open or bool(self.files)
 
     def _answered(self, word: Word | None, now: float) -> None:
         self.last_word = word
@@ -114,7 +122,7 @@ class ChannelEvidence:
         """Take in a status."""
         self.status_at = self.shown_at = now
         self.denials = None
-        self._keep_bad_files(job)
+        self.keep_bad_files(job)
         if not job.status.is_terminal:
             self._answered(Word.OPEN, now)
             self._note_stuck(job, now)
@@ -133,9 +141,10 @@ class ChannelEvidence:
         elif self.stuck_since == math.inf or self.open_job is None or _end_of(self.open_job) != _end_of(job):
             self.stuck_since = now
 
-    def _keep_bad_files(self, job: Job) -> None:
+    def keep_bad_files(self, job: Job) -> None:
+        """Remember the files of a reply with bad ones, until an end comes with its files."""
         if job.bad_files:
-            self.files = job.files or ()
+            self.files = with_bad_files(job.files or (), self.files)
         elif job.status.is_terminal and job.tells_files:
             self.files = ()
 
@@ -144,6 +153,10 @@ class ChannelEvidence:
         self._answered(Word.THERE, now)
         self.shown_at = now
         self.denials = None
+
+    def answer(self, now: float) -> None:
+        """Take in an answer that says nothing new of the job."""
+        self._answered(self.last_word, now)
 
     def deny(self, since: float, now: float, *, graph_missing: bool = False) -> None:
         """Take in that it does not have the job.
@@ -161,7 +174,11 @@ class ChannelEvidence:
             self.denials.last = since
         self.denials.graph_missing = graph_missing
 
-    def fail(self, error: Exception, now: float) -> None:
+    def begun_anew(self) -> ChannelEvidence:
+        """Return what is left of it when an end is dropped: bad files, and when the job was shown."""
+        return ChannelEvidence(files=self.files, status_at=self.status_at, shown_at=self.shown_at)
+
+    def fail(self, error: SourceError, now: float) -> None:
         """Take in that a try brought no answer."""
         self.failure = error
         self.failing_since = min(self.failing_since, now)
@@ -187,7 +204,8 @@ class Evidence:
     by_query: ChannelEvidence = attrs.field(factory=ChannelEvidence)
     by_list: ChannelEvidence = attrs.field(factory=ChannelEvidence)
     incomplete_scans: list[float] = attrs.field(factory=list)
-    """When the last scans began that came out incomplete in a row; three at most."""
+    """When the last scans began that came out incomplete in a row; three at most. One that began before the job was
+    shown says nothing any more, which the verdict minds."""
 
     def of(self, channel: Channel) -> ChannelEvidence:
         """Return what one channel reported."""
@@ -213,18 +231,16 @@ class Evidence:
         """The worst end that each channel reported."""
         return tuple((channel, each.end) for channel, each in self.channels if each.end is not None)
 
+    def keep_bad_files(self, channel: Channel, job: Job) -> None:
+        """Take in no more than the bad files of what a channel reported, which is not believed otherwise."""
+        self.of(channel).keep_bad_files(job)
+
     @property
     def is_ordinary(self) -> bool:
-        """Whether it holds nothing but that the job is open and shown."""
-        words = {self.by_query.last_word, self.by_list.last_word}
-        return words <= {Word.OPEN, None} and not (
-            self.ends
-            or self.by_query.files
-            or self.by_list.files
-            or self.by_query.failure
-            or self.incomplete_scans
-            or min(self.by_query.stuck_since, self.by_list.stuck_since) < math.inf
-        )
+        """Whether it holds nothing but that the job is open, and shown since any failure."""
+        if any(each.is_in_trouble or _fails_since(each, self.shown_at) for _, each in self.channels):
+            return False
+        return all(began_at < self.shown_at for began_at in self.incomplete_scans)
 
     def show(self, channel: Channel, job: Job, now: float, interval: float) -> None:
         """Take in a status that a channel reported.
@@ -236,44 +252,71 @@ class Evidence:
             interval: seconds; reports of an end count once in it.
         """
         self.of(channel).show(job, now, interval)
-        self._shown()
-        if job.is_import is not None:
-            self.is_import = job.is_import
-
-    def _shown(self) -> None:
         self.ever_shown = True
-        self.incomplete_scans.clear()
+        self._note_kind(job)
+
+    def _note_kind(self, job: Job) -> None:
+        """Keep that either channel called it an import: an import's success is relied on less than another's."""
+        if not self.is_import and job.is_import is not None:
+            self.is_import = job.is_import
 
     def sight(self, now: float) -> None:
         """Take in a list entry that could not be read in full."""
         self.by_list.sight(now)
-        self._shown()
+        self.ever_shown = True
 
     def deny_by_query(self, now: float, *, graph_missing: bool = False) -> None:
         """Take in that a query did not find the job."""
-        if self.by_query.denials is None:
-            self.incomplete_scans.clear()
         self.by_query.deny(now, now, graph_missing=graph_missing)
 
     def deny_by_scan(self, began_at: float, now: float) -> None:
-        """Take in that a complete scan lacked the job."""
+        """Take in that a complete scan lacked the job; one that began before it was last shown denies nothing."""
+        if began_at < self.shown_at:
+            self.by_list.answer(now)
+            return
         self.by_list.deny(began_at, now)
-        self.incomplete_scans.clear()
+        self.incomplete_scans = []
 
     def incomplete_scan(self, began_at: float, now: float) -> None:
-        """Take in that a scan came out incomplete, and lacked the job."""
-        self.by_list.answered_at = self.by_list.tried_at = now
+        """Take in that a scan came out incomplete, as one of a stale list always does, even if it showed the job."""
+        self.by_list.answer(now)
         self.incomplete_scans = [*self.incomplete_scans, began_at][-INCOMPLETE_SCANS:]
 
-    def fail_query(self, error: Exception, now: float) -> None:
-        """Take in that a query brought no answer; failures of the list are those of its scope."""
+    def fail_query(self, error: SourceError, now: float) -> None:
+        """Take in that a query brought no answer."""
         self.by_query.fail(error, now)
 
+    def fail_scan(self, error: SourceError, now: float) -> None:
+        """Take in that a scan for it broke off; what hits the list as a whole is a matter of its scope."""
+        self.by_list.fail(error, now)
+
     def begin_anew(self) -> None:
-        """Forget what was reported, but for bad files and that the job was ever shown."""
-        self.by_query = ChannelEvidence(files=self.by_query.files)
-        self.by_list = ChannelEvidence(files=self.by_list.files)
-        self.incomplete_scans.clear()
+        """Forget what was reported, but for bad files, and that and when the job was shown."""
+        self.by_query = self.by_query.begun_anew()
+        self.by_list = self.by_list.begun_anew()
+        self.incomplete_scans = []
+
+    def restore(self, channel: Channel, end: Job | None, files: tuple[ImportFile, ...], now: float) -> None:
+        """Take in what a snapshot kept of a channel.
+
+        Args:
+            channel: which.
+            end: the worst end that it reported, which counts as reported once, now.
+            files: those that held bad ones.
+            now: seconds on the monotonic clock.
+        """
+        evidence = self.of(channel)
+        evidence.files = files
+        self.is_import = self.is_import or (True if files else None)
+        if end is not None:
+            evidence.last_word = Word.END
+            evidence.end = ReportedEnd(end, now, now)
+            self.ever_shown = True
+            self._note_kind(end)
+
+
+def _fails_since(channel: ChannelEvidence, shown_at: float) -> bool:
+    return channel.failure is not None and channel.tried_at >= shown_at
 
 
 _SEVERITY = {JobStatus.SUCCESS: 0, JobStatus.CANCELLED: 1, JobStatus.PARTIALLY_FAILED: 2, JobStatus.FAILED: 3}
@@ -285,10 +328,8 @@ def worse(job: Job, other: Job) -> Job:
     The name of a job and what it was asked to do are facts of either.
     """
     worst, rest = sorted((job, other), key=_says, reverse=True)
-    facts = {name: getattr(rest, name) for name in _FACTS if getattr(worst, name) is None}
-    if worst.status is rest.status:
-        facts |= {name: getattr(rest, name) for name in _REASONS if getattr(worst, name) is None}
-    facts = {name: value for name, value in facts.items() if value is not None}
+    names = _FACTS + (_REASONS if worst.status is rest.status else ())
+    facts = {name: value for name in names if not getattr(worst, name) and (value := getattr(rest, name)) is not None}
     return attrs.evolve(worst, **facts) if facts else worst
 
 
@@ -296,13 +337,22 @@ _FACTS = ("name", "job_type", "related_graph", "is_import", "request", "begin_ti
 _REASONS = ("fail_reason", "files", "end_time")
 
 
-def _says(job: Job) -> tuple[int, bool, bool, bool]:
-    return _SEVERITY[job.status], job.tells_files, job.fail_reason is not None, job.name is not None
+def _says(job: Job) -> tuple[int, bool, bool, bool, bool]:
+    return _SEVERITY[job.status], job.tells_files, bool(job.files), job.fail_reason is not None, job.name is not None
 
 
 def worst_of(jobs: Iterable[Job]) -> Job:
     """Return the worst of some ends, at least one."""
-    first, *rest = jobs
-    for each in rest:
-        first = worse(first, each)
-    return first
+    return functools.reduce(worse, jobs)
+
+
+def with_bad_files(files: tuple[ImportFile, ...], earlier: tuple[ImportFile, ...]) -> tuple[ImportFile, ...]:
+    """Return files with those that an earlier reply called bad, unless this one calls them bad itself."""
+    bad_now = {_place(file) for file in files if file.is_bad}
+    kept = [file for file in earlier if file.is_bad and _place(file) not in bad_now]
+    places = {_place(file) for file in kept}
+    return (*(file for file in files if _place(file) not in places), *kept)
+
+
+def _place(file: ImportFile) -> tuple[str, str | None]:
+    return file.kind, file.path

@@ -388,6 +388,13 @@ class Ledger:
         self._expiring.update(dict.fromkeys(left, (expiry, now)))
         return expiry, left
 
+    def to_be_polled(self) -> list[tuple[Expiry, list[Record[Ledger]]]]:
+        """Return the jobs whose final poll was not taken, each with the deadline that has passed."""
+        left: dict[Expiry, list[Record[Ledger]]] = {}
+        for record, (expiry, _) in self._expiring.items():
+            left.setdefault(expiry, []).append(record)
+        return list(left.items())
+
     def looked(self, record: Record[Ledger], sent_at: float) -> None:
         """Note that a job was looked at by a request sent at `sent_at`."""
         if record in self._expiring and sent_at >= self._expiring[record][1]:
@@ -466,9 +473,19 @@ def _named(known: JobRef, ref: JobRef) -> JobRef:
 def outcome_of(results: list[Job | Exception]) -> Exception | None:
     """Tell what many results raise together.
 
-    One error that is no job's own but shared, such as a timeout or a source out of reach, is raised bare.
+    One error that is no job's own but shared, such as a timeout or a source out of reach, is raised bare; timeouts
+    of one budget are one.
     """
     errors = distinct_errors(results)
     if len(errors) == 1 and not isinstance(errors[0], JobError):
         return errors[0]
+    timeouts = [error for error in errors if isinstance(error, WaitTimeout)]
+    if errors and len(timeouts) == len(errors) and len({error.timeout for error in timeouts}) == 1:
+        return _joined(timeouts)
     return JobsFailed(results) if errors else None
+
+
+def _joined(timeouts: list[WaitTimeout]) -> WaitTimeout:
+    last_seen = {ref: status for error in timeouts for ref, status in error.last_seen.items()}
+    failure = next((error.last_failure for error in timeouts if error.last_failure is not None), None)
+    return WaitTimeout(timeouts[0].timeout, last_seen, last_failure=failure)

@@ -40,6 +40,9 @@ _BAD_ROUNDS = 2
 _PAGES_TO_JUDGE = 5
 _ROUNDS_UNSEEN = 8
 _OFFSETS_REFUSED = 3
+_HUNT_EVERY = 60.0
+"""Seconds from one scan to the next for jobs that are denied, or that only the list can show: one serves them all, and
+at this rate a list of 100,000 entries costs less than two requests a second."""
 _short_doubt = partial(Doubt, 10.0, 600.0)
 _long_doubt = partial(Doubt, 600.0, 14400.0)
 
@@ -70,6 +73,15 @@ class Listing:
     """The windows asked for, and in which round each was."""
     _unlocated: dict[str, None] = attrs.field(factory=dict)
     _fresh: int = 0
+    failing_since: float = math.inf
+    """When the row of failures began that is not over, in seconds."""
+    failure: SourceError | None = None
+    """The last of them."""
+    failed_at: float = -math.inf
+    """When the last failure was, whatever came since."""
+    _hunt_at: float = -math.inf
+    _looks_for_others: bool = False
+    _served: bool = False
     _in_round: bool = False
     _again: bool = False
     _units: int = 0
@@ -82,7 +94,6 @@ class Listing:
     _alternates: bool = False
     _page_was_last: bool = True
     _failures: int = 0
-    _failed_at: float = -math.inf
     _ready_at: float = -math.inf
     _retries: RetryDelays | None = None
     _lost: Doubt = attrs.field(factory=_short_doubt)
@@ -102,11 +113,14 @@ class Listing:
     def add(self, record: Record[Any], now: float) -> bool:
         """Look for another open job; tell whether the list is to show it."""
         record.seen = self.line.round
-        if self.queries.has_list and self.refusal is None:
+        depends = self.queries.depends_on_list(record)
+        if self.is_readable:
             self._unlocated[record.ref.job_id] = None
             self._fresh += 1
+            if depends:
+                self._hunt_at = min(self._hunt_at, now)
         self.begin_rounds(now)
-        return self.covers(now)
+        return self.serves(now) or (depends and self.is_readable)
 
     def remove(self, job_id: str) -> None:
         """Look for a job no more."""
@@ -121,17 +135,50 @@ class Listing:
         self._unlocated.clear()
         self._fresh = self._failures = 0
         self._retries = None
+        self._hunt_at = -math.inf
+        self.failing_since = math.inf
+        self.failure = None
+        self._served = False
         self._ready_at = -math.inf
 
     # Whether it serves
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether there is a list, and it is not refused."""
+        return self.queries.has_list and self.refusal is None
+
+    def is_stale(self, now: float) -> bool:
+        """Whether it was found to report old states as new, not long ago."""
+        return now < self._untrue.until
+
+    def serves(self, now: float) -> bool:
+        """Whether the list is to show all jobs: it is readable, not suspended, and costs less than queries."""
+        enough = len(self._records) >= LIST_FROM
+        return enough and self.is_readable and now >= max(self._unhelpful.until, self._untrue.until)
+
     def covers(self, now: float) -> bool:
-        """Whether the list is to show the jobs."""
-        if not self.queries.has_list or self.refusal is not None:
-            return False
-        if self.queries.listed_only:
-            return True
-        return len(self._records) >= LIST_FROM and now >= max(self._unhelpful.until, self._untrue.until)
+        """Whether the list is asked for, be it for all jobs or for those alone that need it."""
+        return self.is_readable and (self.serves(now) or bool(self.queries.listed_only or self.queries.needs_list))
+
+    def shows(self, record: Record[Any], now: float) -> bool:
+        """Whether the list is to show a job in each cycle: a list that is suspended shows only those that need it."""
+        return self.serves(now) or self.queries.depends_on_list(record)
+
+    def hunt(self, record: Record[Any], now: float) -> None:
+        """Look for a job in the list, by a scan that serves all such jobs; none is begun for one that is shown."""
+        if self.is_readable:
+            self.queries.needs_list.add(record.ref.job_id)
+            if record.place is None:
+                self._unlocated[record.ref.job_id] = None
+            self.begin_rounds(now)
+
+    def release(self, record: Record[Any], now: float) -> None:
+        """Look for a job in the list no longer than for all others: a query shows it."""
+        self.queries.needs_list.discard(record.ref.job_id)
+        if record.place is not None and not self.shows(record, now):
+            record.place = None
+            self._unlocated[record.ref.job_id] = None
 
     @property
     def in_rounds(self) -> bool:
@@ -158,11 +205,11 @@ class Listing:
     def _leave(self, now: float) -> None:
         """Look at every job by its own query from now on, as long as the list does not serve."""
         self._end_rounds()
+        self._served = False
+        self._hunt_at = min(self._hunt_at, now)
         for job_id, record in self._records.items():
             record.place = None
             self._unlocated[job_id] = None
-            if record.graph is None and record.ref.graph is not None:
-                self.queries.locate(record, record.ref.graph)
             self.queries.in_turn(record, now)
         self.begin_rounds(now)
 
@@ -206,7 +253,7 @@ class Listing:
     def _next_of_line(self, now: float) -> Request | None:
         while (reach := self.line.next_reach(self.size.limit, now)) is not None:
             alone = reach.records[0] if len(reach.records) == 1 else None
-            if alone is None or not self.queries.can_be_queried(alone):
+            if alone is None or self.queries.depends_on_list(alone):
                 window = self._window(0 if self._ignores_offset else reach.offset, reach.limit, now, reach.records)
                 window.is_repeat = reach.is_repeat
                 return window
@@ -231,24 +278,36 @@ class Listing:
         self._page_was_last = not self._page_was_last
         return not self._page_was_last
 
-    def look_now(self, count: int, now: float) -> bool:
-        """Begin a round at once, where that takes fewer requests than querying some jobs; tell whether it does."""
-        if not self.covers(now) or count <= max(self.cost, 1):
+    @property
+    def ready_at(self) -> float:
+        """When a request may leave, by what the list's own limits and failures allow."""
+        return max(self._ready_at, self.pace.ready_at)
+
+    def look_now(self, count: int, now: float, *, must: bool) -> bool:
+        """Begin a round at once, where that takes fewer requests than querying some jobs, or must serve.
+
+        Returns:
+            Whether it does.
+        """
+        if not self.covers(now) or (count <= max(self.cost, 1) and not must):
             return False
         self.hurry()
         return True
 
     def hurry(self) -> None:
         """Begin a round at once, or when the walk that is going on is over."""
+        self._hunt_at = -math.inf
         self._again = self.sweep is not None
         if not self._again:
             self._in_round = False
             self.round_due = FRONT
 
     def _begin_round(self, now: float) -> None:
-        if not self.covers(now):
+        serves = self.serves(now)
+        if not self.covers(now) or (self._served and not serves):
             self._leave(now)
             return
+        self._served = serves
         self.size.begin_round(now)
         self._judge_order(now)
         self.line.begin_round([window.expected for window in self.under_way if window.expected])
@@ -260,19 +319,38 @@ class Listing:
 
     def _next_sweep(self, now: float) -> Sweep | None:
         """Tell which walk the round begins with, if it needs one."""
+        hunted = self._hunted() if now >= self._hunt_at else set()
+        if hunted:
+            self._hunt_at = now + _HUNT_EVERY
+        looks_for_all = self._served and now >= self._lost.until
+        self._looks_for_others = looks_for_all or (self._served and self._fresh > 0)
         if self.is_jumbled(now):
-            everything = set(self._records)
-            return self._sweep(everything, len(everything), self.size.limit, now, newest_at=None, overlaps=False)
-        looks_for_all = bool(self.queries.listed_only) or now >= self._lost.until
-        if not self._unlocated or not (looks_for_all or self._fresh):
+            wanted = set(self._records) if self._served else self._dependents()
+            pages = len(wanted)
+            return Sweep(
+                now, self.size.limit, missing=wanted, to_the_end=bool(hunted), pages_at_most=pages, overlaps=False
+            )
+        missing = hunted | (set(self._unlocated) if self._looks_for_others else set())
+        if not missing:
             return None
         pages = 1 if self._ignores_offset else len(self._unlocated) if looks_for_all else self._fresh
-        limit = self.size.limit if self.queries.listed_only else self.size.for_jobs(len(self._unlocated))
-        return self._sweep(set(self._unlocated), pages, limit, now, newest_at=self._newest_at, total=self._total)
+        limit = self.size.limit if hunted else self.size.for_jobs(len(missing))
+        return Sweep(
+            now,
+            limit,
+            missing=missing,
+            to_the_end=bool(hunted),
+            pages_at_most=pages,
+            newest_at=self._newest_at,
+            total=self._total,
+        )
 
-    def _sweep(self, missing: set[str], pages: int, limit: int, now: float, **fields: Any) -> Sweep:
-        to_the_end = bool(self.queries.listed_only)
-        return Sweep(now, limit, missing=missing, pages_at_most=pages, to_the_end=to_the_end, **fields)
+    def _dependents(self) -> set[str]:
+        return self.queries.listed_only | self.queries.needs_list
+
+    def _hunted(self) -> set[str]:
+        """Return the ids of the jobs that need the list and that it does not show."""
+        return {job_id for job_id in self._dependents() if job_id in self._unlocated}
 
     def _end_round(self, now: float) -> None:
         """Plan the next round.
@@ -330,6 +408,8 @@ class Listing:
         """
         self._failures = 0
         self._retries = None
+        self.failing_since = math.inf
+        self.failure = None
         if request.offset:
             self._offsets_refused = 0
         self._total = window.total
@@ -340,25 +420,26 @@ class Listing:
         is_placed = False
         for start in range(0, max(len(window.ids), 1), _SLICE):
             ids = window.ids[start : start + _SLICE]
-            places = self._places(ids, start, window)
+            places = self._places(ids, start)
             if start == 0 and not self.is_jumbled(now):
                 is_placed = self.line.correct(offset, places, now)
             if sweep is not None:
                 sweep.see(ids, window.unread)
+            if not self.is_stale(now):
+                _note_shown(places, window.unread, now)
             self._see(request, offset, places, now)
             yield places
         self._look_for_missed(request, offset, len(window.ids) + window.skipped, is_placed=is_placed)
 
-    def _places(self, ids: tuple[str, ...], start: int, window: ListWindow) -> list[Place]:
+    def _places(self, ids: tuple[str, ...], start: int) -> list[Place]:
         find = self._records.get
-        places = [(at, record) for at, job_id in enumerate(ids, start) if (record := find(job_id)) is not None]
-        if window.unread:
-            places = [(at, record) for at, record in places if record.ref.job_id not in window.unread]
-        return places
+        return [(at, record) for at, job_id in enumerate(ids, start) if (record := find(job_id)) is not None]
 
     def _see(self, request: Window, offset: int, places: list[Place], now: float) -> None:
         if not self.in_rounds:
             return  # the list was left while this was under way: single queries serve
+        if not self._served:
+            places = [place for place in places if self.queries.depends_on_list(place[1])]
         self._found(places)
         if self.is_jumbled(now):
             for _, record in places:
@@ -422,11 +503,11 @@ class Listing:
             self._weigh(sweep, now)
             return
         self._query_missing(sweep)
-        if self._unlocated:
-            self._lost.raise_at(now)
-        else:
+        if not self._unlocated:
             self._lost.clear()
-        if not sweep.found and not len(self.line) and not self.queries.listed_only:
+        elif self._looks_for_others:
+            self._lost.raise_at(now)
+        if self._served and not sweep.found and not len(self.line):
             self._unhelpful.raise_at(now)
             self._leave(now)
 
@@ -457,16 +538,17 @@ class Listing:
             self._in_round = self._in_round or (bool(request.expected) and self.in_rounds)
         self.returned(request)
 
-    def failed(self, request: Window, now: float) -> None:
+    def failed(self, request: Window, error: SourceError, now: float) -> None:
         """Plan the next attempt of a window that failed.
 
         A single query goes first; if it is answered while the list has failed some times in a row, single
         queries serve.
         """
         self.put_back(request)
-        if request.sent_at < self._failed_at:
+        self.failing_since = min(self.failing_since, request.sent_at)
+        self.failure, failed_at, self.failed_at = error, self.failed_at, now
+        if request.sent_at < failed_at:
             return
-        self._failed_at = now
         self._failures += 1
         self._retries = self._retries or RetryDelays(self.queries.rng)
         self._ready_at = now + self._retries.next()
@@ -516,3 +598,10 @@ class Listing:
         self._leave(now)
         self._unlocated.clear()
         return True
+
+
+def _note_shown(places: list[Place], unread: frozenset[str], now: float) -> None:
+    """Note when a status of these jobs was read; of some it could not be."""
+    for _, record in places:
+        if not unread or record.ref.job_id not in unread:
+            record.shown_at = now

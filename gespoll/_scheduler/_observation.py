@@ -9,6 +9,7 @@ The scheduler asks `next_due` and `next_request`, and reports back what each req
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -24,9 +25,24 @@ from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import ASKED, Care, Record
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._sweep import Sweep
+from gespoll._scheduler._verdict import reported_end
 from gespoll._source import ListWindow
 
 _CANARY_EVERY = 20
+
+
+@attrs.frozen
+class Leave:
+    """How far requests may leave: from when, until when, and how many a second."""
+
+    ready: float
+    until: float
+    rate: float
+
+    def room(self, ready: float, rate: float) -> int:
+        """Return how many may, of a kind that may not leave before `ready`, nor at more than `rate`."""
+        seconds = self.until - max(ready, self.ready)
+        return max(math.ceil(seconds * min(rate, self.rate)), 0)
 
 
 @attrs.define(eq=False)
@@ -53,29 +69,29 @@ class Scope:
         return len(self.queries.listed_only) < len(self.records)
 
     @property
-    def has_readable_list(self) -> bool:
-        """Whether there is a list, and it is not refused."""
-        return self.queries.has_list and self.listing.refusal is None
-
-    @property
     def kept(self) -> int:
         """How much is kept for the jobs of this scope; nothing when none is open."""
-        return len(self.records) + len(self.queries.singles) + len(self.queries.listed_only) + self.listing.kept
+        return (
+            len(self.records)
+            + len(self.queries.singles)
+            + len(self.queries.listed_only)
+            + len(self.queries.needs_list)
+            + self.listing.kept
+        )
 
     # What is open
 
     def add(self, record: Record[Any], now: float) -> None:
         """Take an open job in and plan its first look."""
         self.records[record.ref.job_id] = record
-        self.queries.locate(record, record.graph)
+        self.queries.sort(record)
         if not self.listing.add(record, now):
             self.queries.soon(record)
 
     def remove(self, record: Record[Any]) -> None:
         """Let a job go that has ended or is no longer waited on."""
         job_id = record.ref.job_id
-        self.records.pop(job_id, None)
-        self.queries.listed_only.discard(job_id)
+        self.queries.forget(record)
         self.listing.remove(job_id)
         if not self.records:
             self._rest()
@@ -84,23 +100,55 @@ class Scope:
         """Start over with a clean record when nothing is open: time in which nobody asked is no outage."""
         self.listing.rest()
         self.queries.singles.clear()
-        self.outage.since = None
+        self.outage.rest()
         self.hold.answered()
         self._since_canary = 0
 
-    def look_now(self, records: list[Record[Any]], now: float) -> None:
-        """Look at some jobs once more, before anything else: by the list where that takes fewer requests."""
+    def look_now(self, records: list[Record[Any]], now: float, within: Leave) -> list[Record[Any]]:
+        """Poll some jobs once more, before anything else: by the list where that takes fewer requests.
+
+        Returns:
+            The jobs whose poll cannot leave in time.
+        """
         urgent = self.queries.singles.urgent
-        listing = self.listing.look_now(len(records) + urgent, now)
-        if not listing and not all(map(self.queries.can_be_queried, records)):
+        room = within.room(self._queries_ready, self.queries.pace.rate) - urgent
+        list_serves = within.room(self._list_ready, self.listing.pace.rate) > 0
+        listing = list_serves and self.listing.look_now(len(records) + urgent, now, must=len(records) > room)
+        if list_serves and not listing and not all(map(self.queries.can_be_queried, records)):
             self.listing.hurry()
         unplaced = sum(record.place is None for record in records) + urgent
-        walk = listing and unplaced > max(self.listing.cost, 1)  # it shows them in fewer requests, too
+        walk = listing and (unplaced > max(self.listing.cost, 1) or unplaced > room)  # it shows them for less
+        unpolled = []
         for record in records:
-            if record.is_personal or not listing or (record.place is None and not walk):
-                self.queries.first(record)
+            if not self.queries.can_be_queried(record):
+                if not list_serves:
+                    unpolled.append(record)
+            elif record.is_personal or not listing or (record.place is None and not walk):
+                room -= 1
+                if room >= 0:
+                    self.queries.first(record)
+                elif not listing or record.is_personal or (record.place is None and not walk):
+                    unpolled.append(record)
             elif record.place is None:
                 self.queries.soon(record)
+        return unpolled
+
+    @property
+    def _queries_ready(self) -> float:
+        return max(self.hold.until, self.queries.pace.ready_at)
+
+    @property
+    def _list_ready(self) -> float:
+        return max(self.hold.until, self.listing.ready_at)
+
+    def is_blocked(self, within: Leave) -> bool:
+        """Whether final polls cannot leave in time by one of the channels, or by both."""
+        return max(self._queries_ready, self._list_ready, within.ready) >= within.until
+
+    def is_polling(self, record: Record[Any]) -> bool:
+        """Whether a request is under way that may show a job."""
+        by_list = record.place is not None or not self.queries.can_be_queried(record)
+        return bool(record.state & ASKED or (by_list and self.listing.under_way))
 
     # Which request next
 
@@ -176,11 +224,11 @@ class Scope:
         return due, reason
 
     def _why(self, record: Record[Any]) -> tuple[float, str]:
+        care = record.care
+        if care is not None and care.is_planned:
+            return care.due if care.due < math.inf else -math.inf, _personal_reason(care)
         if not self.queries.can_be_queried(record):
             return self.listing.next_look(), "without graph= only the list can show it: looked for in the next round"
-        care = record.care
-        if care is not None and care.is_personal:
-            return care.due, _personal_reason(care)
         if record.place is not None and self.listing.in_rounds:
             return self.listing.next_look(), "the list shows it: looked at in the next round"
         due = self.queries.singles.due_of(record)
@@ -197,7 +245,7 @@ class Scope:
     def queried(self, record: Record[Any], now: float) -> None:
         """Plan the next look at a job that a single query just showed."""
         self.listing.answers_alone(now)
-        if not self.queries.is_urgent(record) and (record.place is None or not self.listing.covers(now)):
+        if not self.queries.is_urgent(record) and (record.place is None or not self.listing.shows(record, now)):
             self.queries.in_turn(record, now + self.queries.delay(record, now))
         self.listing.begin_rounds(now)
 
@@ -213,6 +261,10 @@ class Scope:
         """Whether an entry that says `job_id` is open is so old that single queries would tell sooner."""
         patience = max(self.queries.interval, len(self.records) / self.queries.pace.rate)
         return self.ends.age(job_id, sent_at) >= patience
+
+    def believes_list(self, record: Record[Any], now: float) -> bool:
+        """Whether what the list shows of a job counts: not where it is stale, unless no query can be asked."""
+        return not self.listing.is_stale(now) or not self.queries.can_be_queried(record)
 
     def distrust(self, now: float) -> None:
         """Ask for the list no more, for a while: it tells old states as new."""
@@ -235,14 +287,25 @@ class Scope:
             self.queries.returned(request)
             self.queries.first(record)
 
+    def renewed(self) -> None:
+        """Ask again for what was refused: the credentials are new, and so may be what they allow."""
+        self.listing.renewed()
+        for record in self.records.values():
+            if record.care is not None and record.care.refusal is not None:
+                self.queries.refuse(record, None)
+
     def window_refused(self, request: Window, error: SourceError, now: float) -> bool:
         """Take a refused window in; tell whether the list is given up."""
         return self.listing.refused(request, error, now)
 
 
 def _personal_reason(care: Care) -> str:
-    if care.candidate is not None:
-        return f"its end ({care.candidate.reported_status}) is to be confirmed by a query"
-    if care.absence is not None:
-        return f"the service denied it {counted(care.absence.misses, 'time')}: asked again until the grace is over"
-    return f"the last query of it failed: {care.failure}"
+    evidence = care.evidence
+    if evidence is None:
+        return "it is queried by itself"
+    if evidence.ends:
+        return f"its end ({reported_end(evidence).reported_status}) is to be confirmed by a query"
+    denials = evidence.by_query.denials
+    if denials is not None:
+        return f"the service denied it {counted(denials.count, 'time')}: asked again until the grace is over"
+    return f"the last query of it failed: {evidence.by_query.failure}"

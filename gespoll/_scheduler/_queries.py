@@ -6,13 +6,15 @@ Whether a job needs a query is not decided here, only when it leaves.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
-from gespoll._pacing import RequestBudget, RetryDelays, look_delay
+from gespoll._errors import SourceError
+from gespoll._pacing import RequestBudget, look_delay
 from gespoll._scheduler._record import ASKED, Record
 from gespoll._scheduler._requests import Get
 from gespoll._scheduler._singles import Singles
@@ -30,7 +32,9 @@ class Queries:
     records: dict[str, Record[Any]] = attrs.field(factory=dict)
     """The open jobs by their ids."""
     listed_only: set[str] = attrs.field(factory=set)
-    """Ids of jobs that only the list can show."""
+    """Ids of jobs that no query can be asked for."""
+    needs_list: set[str] = attrs.field(factory=set)
+    """Ids of jobs that a query denied or that it has not answered about for a minute: the list may show them."""
     singles: Singles = attrs.field(factory=Singles)
     _graphs: dict[str, str] = attrs.field(factory=dict)
     """Graph ids by graph name, learned from jobs whose both are known."""
@@ -45,12 +49,34 @@ class Queries:
         is_new = graph != record.graph
         if is_new:
             record.cared().graph = graph
-        if is_new and graph is not None and record.is_personal and not record.state & ASKED:
-            self.singles.first(record)
-        if graph is None and self.has_list:
-            self.listed_only.add(record.ref.job_id)
-        else:
+        self.sort(record)
+        if is_new and record.is_personal:
+            self.first(record)
+
+    def sort(self, record: Record[Any]) -> None:
+        """Note whether a query can be asked for a job."""
+        if self.can_be_queried(record):
             self.listed_only.discard(record.ref.job_id)
+        else:
+            self.listed_only.add(record.ref.job_id)
+
+    def refuse(self, record: Record[Any], error: SourceError | None) -> None:
+        """Note that queries of a job are refused, or with `None` that they may be asked again."""
+        if error is not None or record.care is not None:
+            record.cared().refusal = error
+        self.sort(record)
+
+    def forget(self, record: Record[Any]) -> None:
+        """Keep nothing of a job that is no longer waited for."""
+        self.records.pop(record.ref.job_id, None)
+        self.listed_only.discard(record.ref.job_id)
+        self.needs_list.discard(record.ref.job_id)
+
+    def forget_graph(self, record: Record[Any]) -> None:
+        """Forget a learned graph, which the service says is gone; a given one is asked in again."""
+        if record.ref.graph is None and record.graph is not None:
+            self._graphs = {name: graph for name, graph in self._graphs.items() if graph != record.graph}
+            self.locate(record, None)
 
     def graph_of(self, name: str | None) -> str | None:
         """Tell the id of the graph of a name, if it was learned."""
@@ -63,12 +89,18 @@ class Queries:
         self._graphs[name] = graph
         for job_id in sorted(self.listed_only):
             record = self.records[job_id]
-            if record.ref.graph is None and record.profile is not None and record.profile.related_graph == name:
+            if record.graph is None and record.profile is not None and record.profile.related_graph == name:
                 self.locate(record, graph)
 
     def can_be_queried(self, record: Record[Any]) -> bool:
         """Whether a job can be queried by itself."""
+        if record.care is not None and record.care.refusal is not None:
+            return False
         return record.graph is not None or not self.has_list
+
+    def depends_on_list(self, record: Record[Any]) -> bool:
+        """Whether a job can be queried no more, or was denied or not answered about for a minute."""
+        return record.ref.job_id in self.needs_list or record.ref.job_id in self.listed_only
 
     def may_be_asked(self, record: Record[Any]) -> bool:
         """Whether a job can be queried by itself, and no query of it is under way."""
@@ -90,6 +122,8 @@ class Queries:
         if record.state & ASKED:
             record.cared().is_urgent = True
         elif self.can_be_queried(record):
+            if record.care is not None:
+                record.care.is_planned = True
             self.singles.first(record)
 
     def in_turn(self, record: Record[Any], due: float) -> None:
@@ -97,13 +131,10 @@ class Queries:
         if self.is_free(record):
             self.singles.later(record, due)
 
-    def again(self, record: Record[Any], now: float) -> None:
-        """Look at a job again after about an interval, by a query of its own."""
-        self.at(record, now + self.delay(record, now))
-
     def at(self, record: Record[Any], due: float) -> None:
         """Query a job at a time of its own, or at once where that is urgent."""
         if not self.is_urgent(record) and self.can_be_queried(record):
+            record.cared().is_planned = True
             self.singles.at(record, due)
 
     def is_urgent(self, record: Record[Any]) -> bool:
@@ -113,12 +144,6 @@ class Queries:
         record.care.is_urgent = False
         self.first(record)
         return True
-
-    def retry(self, record: Record[Any], now: float) -> None:
-        """Plan the next attempt of a query that failed."""
-        care = record.cared()
-        care.retries = care.retries or RetryDelays(self.rng)
-        self.at(record, now + care.retries.next())
 
     def delay(self, record: Record[Any], now: float) -> float:
         """Tell how many seconds to wait before the next query of a job."""
@@ -144,7 +169,8 @@ class Queries:
         """Query a job now."""
         record.state |= ASKED
         if record.care is not None:
-            record.care.due = float("inf")
+            record.care.due = math.inf
+            record.care.is_planned = False
         self.pace.spend(now)
         return Get(self.scope, record.ref.job_id, record.graph, now)
 

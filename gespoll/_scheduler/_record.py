@@ -15,11 +15,11 @@ from typing import Generic, TypeVar
 import attrs
 import msgspec
 
+from gespoll._errors import SourceError
 from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import RetryDelays
+from gespoll._scheduler._evidence import Channel, Evidence
 
-MISSES_AT_LEAST = 5
-"""Answers that there is no such job, in a row: the vendor's code for it is its code for a passing fault, too."""
 SOMEWHERE = -1
 """The place of a job that the list shows now here, now there."""
 QUEUED = 1
@@ -61,43 +61,38 @@ def profile_of(job: Job) -> Profile:
 
 
 @attrs.define(eq=False)
-class Absence:
-    """A run of answers that there is no such job, unbroken by any sighting."""
-
-    since: float
-    """When the first such answer came."""
-    misses: int = 0
-    """Single queries answered so."""
-    sweeps: int = 0
-    """Complete sweeps of the list that lacked it, the first and those a grace later."""
-    graph_missing: bool = False
-    """Whether the last answer was that the graph itself is gone."""
-
-
-@attrs.define(eq=False)
 class Care:
-    """What is known of a job that needs more than a look now and then."""
+    """What is known of a job that needs more than a poll now and then."""
 
     graph: str | None
     """Where single queries go: given, or learned; `None` while only the list can show the job."""
-    candidate: Job | None = None
-    """A terminal reading that one single query has still to confirm."""
-    denials: int = 0
-    """How often a single query denied that there is such a job while `candidate` was to be confirmed."""
-    absence: Absence | None = None
+    evidence: Evidence | None = None
+    """What each channel reported, where that is more than that the job is open."""
+    refusal: SourceError | None = None
+    """Why queries of it are refused, until the credentials are renewed."""
     retries: RetryDelays | None = None
-    """Waits between failing queries of this job alone."""
-    failure: Exception | None = None
-    """What the last look at it ended in, if it brought nothing."""
+    """Delays between failing queries of this job alone."""
+    is_personal: bool = False
+    """Whether the job needs a single query of its own, whatever the list shows."""
+    is_planned: bool = False
+    """Whether such a query is planned."""
     due: float = math.inf
     """When its own single query is due."""
     is_urgent: bool = False
-    """Whether it must be looked at again as soon as the query under way is back."""
+    """Whether it must be queried again as soon as the query under way is back."""
+    review_at: float = math.inf
+    """When its verdict may change by the passing of time alone, in seconds."""
 
     @property
-    def is_personal(self) -> bool:
-        """Whether the job needs a single query of its own whatever the list shows."""
-        return self.candidate is not None or self.absence is not None or self.retries is not None
+    def is_needless(self) -> bool:
+        """Whether the job is as ordinary as any that needs no care, but for where it can be queried."""
+        return not (
+            self.evidence is not None
+            or self.refusal is not None
+            or self.retries is not None
+            or self.is_personal
+            or self.is_urgent
+        )
 
 
 class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
@@ -115,6 +110,8 @@ class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
     """Where the list showed it, counted from where its scope counts; `None` while the list does not show it."""
     seen: int = 0
     """The last round in which the list showed it."""
+    shown_at: float = -math.inf
+    """When a status of it was last read, in seconds."""
     told: int = 0
     """The statuses told, as bits."""
     state: int = 0
@@ -142,14 +139,15 @@ class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
         return self.care is not None and self.care.is_personal
 
     @property
-    def candidate(self) -> Job | None:
-        """A terminal reading that one single query has still to confirm."""
-        return None if self.care is None else self.care.candidate
+    def evidence(self) -> Evidence | None:
+        """What each channel reported of it, where that is more than that it is open."""
+        return None if self.care is None else self.care.evidence
 
     @property
     def failure(self) -> Exception | None:
-        """What the last look at it ended in, if it brought nothing."""
-        return None if self.care is None else self.care.failure
+        """What the last query of it ended in, if that was no answer."""
+        evidence = self.evidence
+        return None if evidence is None else evidence.by_query.failure
 
     @property
     def job(self) -> Job | None:
@@ -216,20 +214,36 @@ class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
         """Take the reading as the one that is told."""
         self.profile = profile
         self.told |= _BITS[profile.status]
-        if self.care is not None:
-            self.care.candidate = None
 
-    def was_seen(self) -> None:
-        """Note that the server has it; a query that fails while it is to confirm an end goes on failing."""
+    def reported(self) -> Evidence:
+        """Return what was reported of it, from now on kept in full if it was not."""
+        care = self.cared()
+        if care.evidence is None:
+            care.evidence = self.reported_so_far
+        return care.evidence
+
+    @property
+    def reported_so_far(self) -> Evidence:
+        """What was reported of it, without keeping it."""
+        if self.evidence is not None:
+            return self.evidence
+        profile = self.profile
+        evidence = Evidence(self.added_at, self.added_at, ever_shown=profile is not None)
+        if profile is None:
+            return evidence
+        evidence.is_import = profile.is_import
+        if self.shown_at > -math.inf:  # since it joined, and not only before a resume
+            channel = Channel.QUERY if self.place is None else Channel.LIST
+            evidence.of(channel).show(profile.job(self.ref), self.shown_at, 0.0)
+        return evidence
+
+    def forget_care(self) -> None:
+        """Keep no more of it than of others, where that is all there is to know."""
         care = self.care
-        if care is None:
-            return
-        care.absence = None
-        care.failure = None
-        if care.candidate is None:
-            care.retries = None
-            if care.graph == self.ref.graph and not care.is_urgent:
-                self.care = None
+        if care is not None and not care.is_personal and care.evidence is not None and care.evidence.is_ordinary:
+            care.evidence = care.retries = None
+        if care is not None and care.is_needless and care.graph == self.ref.graph:
+            self.care = None
 
 
 def merged(job: Job, earlier: Job | None) -> Job:

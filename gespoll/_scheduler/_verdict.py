@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Iterable
 
 import attrs
 
@@ -22,7 +23,15 @@ from gespoll._errors import (
     UnknownEnd,
 )
 from gespoll._jobs import Job, JobRef, JobStatus
-from gespoll._scheduler._evidence import INCOMPLETE_SCANS, Channel, ChannelEvidence, Evidence, Word, worst_of
+from gespoll._scheduler._evidence import (
+    INCOMPLETE_SCANS,
+    Channel,
+    ChannelEvidence,
+    Evidence,
+    Word,
+    with_bad_files,
+    worst_of,
+)
 
 DENIALS_AT_LEAST = 5
 """Denials by queries, in a row, before a job counts as not found: the vendor's code for a missing job (GES.8301) is
@@ -55,19 +64,47 @@ class Line(enum.Enum):
     FAILURE_STANDS = "a bad end was reported; what can say more was tried, cannot be asked, or had its grace"
     SETTLED_ALONE = "a success was reported, and nothing that could say more can be asked"
     SETTLED_LATE = "a success was reported, and what could say more had its grace"
-    DROPPED = "the channel that reported a success shows the job as open again"
     NOT_CONFIRMED = "a success was reported, and could not be confirmed for the whole outage timeout"
     CONFIRMING = "an end was reported that is to be confirmed"
+    DROPPED = "the channel that reported a success shows the job as open again"
     NOT_FOUND = "queries deny it, and the list lacks it or cannot tell"
     NOT_LISTED = "no query can be asked, and two complete scans lack it"
     LIST_INCOMPLETE = "no query can be asked, and the list never shows itself as a whole"
     UNREACHABLE = "neither a query nor the list can be asked"
-    MISSING = "a channel denies it, and nobody has shown it since"
     SILENT = "no status of it was read for the whole outage timeout"
     UNKNOWN_END = "an unknown word stands beside an end time, unchanged for the grace"
     PENDING_TOO_LONG = "it is still pending after pending_timeout"
-    OPEN = "it is open"
     NEW = "nobody has shown it yet"
+    MISSING = "a channel denies it, and nobody has shown it since"
+    OPEN = "it is open"
+
+    @property
+    def number(self) -> str:
+        """The number of its question, and its place there."""
+        return _NUMBERS[self]
+
+
+_NUMBERS = {
+    Line.LOST: "0",
+    Line.NOTHING_MORE: "1.1",
+    Line.FULLER_REPORTED: "1.2",
+    Line.FAILURE_STANDS: "1.3",
+    Line.SETTLED_ALONE: "1.4",
+    Line.SETTLED_LATE: "1.5",
+    Line.NOT_CONFIRMED: "1.6",
+    Line.CONFIRMING: "1.7",
+    Line.DROPPED: "1.8",
+    Line.NOT_FOUND: "2.1",
+    Line.NOT_LISTED: "2.2",
+    Line.LIST_INCOMPLETE: "2.3",
+    Line.UNREACHABLE: "2.4",
+    Line.SILENT: "3",
+    Line.UNKNOWN_END: "4.1",
+    Line.PENDING_TOO_LONG: "4.2",
+    Line.NEW: "5.1",
+    Line.MISSING: "5.2",
+    Line.OPEN: "5.3",
+}
 
 
 class ListState(enum.Enum):
@@ -87,6 +124,8 @@ class Reach:
     query: bool
     """Whether a graph is known to ask in, and queries were not refused."""
     query_refusal: SourceError | None = None
+    query_failure: SourceError | None = None
+    """What every request of its scope has ended in for the outage timeout, if it has."""
     list_state: ListState = ListState.ABSENT
     list_refusal: SourceError | None = None
     list_failing_since: float = math.inf
@@ -97,6 +136,16 @@ class Reach:
     """When that was."""
     lost: SourceError | None = None
     """What makes its scope or its source as a whole unreachable for good."""
+
+    @property
+    def has_list(self) -> bool:
+        """Whether there is a list that may be read."""
+        return self.list_state not in {ListState.ABSENT, ListState.REFUSED}
+
+    @property
+    def list_is_believed(self) -> bool:
+        """Whether more counts of what the list says than ends; a stale one is all that some jobs have."""
+        return self.list_state is not ListState.STALE or not self.query
 
 
 @attrs.frozen(kw_only=True)
@@ -109,6 +158,13 @@ class Plane:
     """The reason of a failure; `None` where none can."""
     reason_by_other: bool = False
     """Whether the reason of a failure may be told by the channel that did not report it."""
+
+
+MANAGEMENT = Plane(files=Channel.QUERY)
+MEMORY_EDITION = Plane(files=Channel.LIST, reason_by_other=True)
+"""The engine's; the list tells files and reasons there, and a query may tell a reason."""
+DATABASE_EDITION = Plane(reason=Channel.QUERY)
+"""The engine's; nobody tells files there."""
 
 
 @attrs.frozen(kw_only=True)
@@ -133,10 +189,12 @@ class Verdict:
     """The end, as it is emitted."""
     error: Exception | None = None
     """What it ends in where no end was reported, or where that cannot be relied on."""
+    drops_end: bool = False
+    """Whether what was reported is to be forgotten, and the job decided anew."""
     is_unconfirmed: bool = False
     """Whether the end is emitted without the confirmation that it called for."""
     fuller: Channel | None = None
-    """While CONFIRMING: the channel that is asked."""
+    """While CONFIRMING: the channel that is asked, the fuller one unless it cannot be."""
     next_time: float = math.inf
     """When it may change by the passing of time alone, in seconds."""
 
@@ -145,11 +203,11 @@ class Verdict:
 class _Clock:
     """The present, and the next moment after it that anything depended on."""
 
-    now: float
+    present: float
     next_time: float = math.inf
 
     def reached(self, at: float) -> bool:
-        if at <= self.now:
+        if at <= self.present:
             return True
         self.next_time = min(self.next_time, at)
         return False
@@ -170,18 +228,41 @@ class _Case:
     def outage(self) -> float:
         return OUTAGE_BY_DEFAULT if self.terms.outage is None else self.terms.outage
 
+    @property
+    def shown_at(self) -> float:
+        """When a channel that is believed last showed the job."""
+        return max(each.shown_at for each in self.believed())
+
+    @property
+    def status_at(self) -> float:
+        """When a channel that is believed last reported a status of it."""
+        return max(each.status_at for each in self.believed())
+
+    def believed(self) -> list[ChannelEvidence]:
+        query, listed = self.evidence.by_query, self.evidence.by_list
+        return [query, listed] if self.reach.list_is_believed else [query]
+
+    def word(self, channel: Channel) -> Word | None:
+        """What a channel reported last, if that is believed; of a stale list only an end is."""
+        word = self.evidence.of(channel).last_word
+        if channel is Channel.QUERY or self.reach.list_is_believed or word is Word.END:
+            return word
+        return None
+
     def list_can_be_asked(self) -> bool:
         """Whether the list is there, and has not failed for the outage timeout since the job joined."""
-        if self.reach.list_state in {ListState.ABSENT, ListState.REFUSED}:
-            return False
-        since = max(self.reach.list_failing_since, self.evidence.joined_at)
-        return self.terms.outage is None or not self.clock.reached(since + self.terms.outage)
+        failing_since = min(self.reach.list_failing_since, self.evidence.by_list.failing_since)
+        since = max(failing_since, self.evidence.joined_at)
+        return self.reach.has_list and not self.clock.reached(since + self.outage)
 
     def can_be_asked(self, channel: Channel) -> bool:
         """Whether a channel can be asked for what an end leaves out; a list that merely fails can."""
-        if channel is Channel.QUERY:
-            return self.reach.query
-        return self.reach.list_state not in {ListState.ABSENT, ListState.REFUSED}
+        return self.reach.query if channel is Channel.QUERY else self.reach.has_list
+
+    def failure(self, channel: Channel) -> SourceError | None:
+        """What the last try of a channel ended in, unless that was an answer."""
+        failure = self.evidence.of(channel).failure
+        return failure or self.reach.list_failure if channel is Channel.LIST else failure
 
     def tried_at(self, channel: Channel) -> float:
         """When a channel was last tried, whatever came of it."""
@@ -262,38 +343,60 @@ def _is_lost(case: _Case) -> Verdict | None:
 def reported_end(evidence: Evidence) -> Job:
     """Return the worse of the ends that were reported; a success is none while bad files are remembered."""
     end = worst_of(reported.job for _, reported in evidence.ends)
-    files = evidence.by_query.files or evidence.by_list.files
+    files = with_bad_files(evidence.by_query.files, evidence.by_list.files)
     if end.status is JobStatus.SUCCESS and files:
         return attrs.evolve(end, status=JobStatus.PARTIALLY_FAILED, files=files)
-    return end
+    return attrs.evolve(end, files=files) if files and not end.files else end
 
 
 def _has_ended(case: _Case) -> Verdict:
-    evidence, clock = case.evidence, case.clock
-    end = reported_end(evidence)
-    first = min(reported.first for _, reported in evidence.ends)
-    fuller = fuller_channel(end, evidence, case.plane)
+    end = reported_end(case.evidence)
+    fuller = fuller_channel(end, case.evidence, case.plane)
     if fuller is None:
         return case.ended(Line.NOTHING_MORE, end)
-    count = sum(reported.count for _, reported in evidence.ends)
-    if evidence.of(fuller).end is not None and (end.status is not JobStatus.SUCCESS or count > 1):
-        return case.ended(Line.FULLER_REPORTED, end)
+    fuller_reported = case.evidence.of(fuller).end is not None
     if end.status is not JobStatus.SUCCESS:
-        if case.tried_at(fuller) > first or not case.can_be_asked(fuller) or clock.reached(first + case.terms.grace):
-            return case.ended(Line.FAILURE_STANDS, end, unconfirmed=True)
-    elif not case.can_be_asked(fuller):
-        if count > 1 or clock.reached(first + case.terms.grace):
-            return _settle(case, Line.SETTLED_ALONE, end, fuller)
-    elif _had_its_grace(case, evidence.of(fuller), first):
+        return case.ended(Line.FULLER_REPORTED, end) if fuller_reported else _bad_end(case, end, fuller)
+    if fuller_reported and _reports(case.evidence) > 1:
+        return case.ended(Line.FULLER_REPORTED, end)
+    return _success(case, end, fuller)
+
+
+def _reports(evidence: Evidence) -> int:
+    """Return how often an end was reported in all."""
+    return sum(reported.count for _, reported in evidence.ends)
+
+
+def _first_report(evidence: Evidence) -> float:
+    return min(reported.first for _, reported in evidence.ends)
+
+
+def _bad_end(case: _Case, end: Job, fuller: Channel) -> Verdict:
+    first = _first_report(case.evidence)
+    if case.tried_at(fuller) > first or not case.can_be_asked(fuller) or case.clock.reached(first + case.terms.grace):
+        return case.ended(Line.FAILURE_STANDS, end, unconfirmed=True)
+    return _confirming(case, fuller)
+
+
+def _success(case: _Case, end: Job, fuller: Channel) -> Verdict:
+    first = _first_report(case.evidence)
+    if not case.can_be_asked(fuller) and (_reports(case.evidence) > 1 or case.clock.reached(first + case.terms.grace)):
+        return _settle(case, Line.SETTLED_ALONE, end, fuller)
+    if _had_its_grace(case, fuller, first):
         return _settle(case, Line.SETTLED_LATE, end, fuller)
-    elif clock.reached(first + case.outage):
-        return case.failed(Line.NOT_CONFIRMED, _unconfirmed(case, end, _why_not(evidence.of(fuller), case)))
-    return case.verdict(Phase.CONFIRMING, Line.CONFIRMING, fuller=fuller)
+    if case.clock.reached(first + case.outage):
+        return case.failed(Line.NOT_CONFIRMED, _unconfirmed(case, end, _why_not(case, fuller)))
+    return _confirming(case, fuller)
 
 
-def _had_its_grace(case: _Case, fuller: ChannelEvidence, first: float) -> bool:
-    graces = GRACES_OF_OPEN if fuller.last_word is Word.OPEN else 1
-    return fuller.answered_at >= first + graces * case.terms.grace
+def _confirming(case: _Case, fuller: Channel) -> Verdict:
+    asked = fuller if case.can_be_asked(fuller) else fuller.other
+    return case.verdict(Phase.CONFIRMING, Line.CONFIRMING, fuller=asked)
+
+
+def _had_its_grace(case: _Case, fuller: Channel, first: float) -> bool:
+    graces = GRACES_OF_OPEN if case.word(fuller) is Word.OPEN else 1
+    return case.evidence.of(fuller).answered_at >= first + graces * case.terms.grace
 
 
 def fuller_channel(end: Job, evidence: Evidence, plane: Plane) -> Channel | None:
@@ -313,22 +416,22 @@ def fuller_channel(end: Job, evidence: Evidence, plane: Plane) -> Channel | None
 
 def _settle(case: _Case, line: Line, end: Job, fuller: Channel) -> Verdict:
     """Take a success as it was reported, unless the channel that reported it shows the job as open again."""
-    told = [(case.evidence.of(channel), reported) for channel, reported in case.evidence.ends]
-    if any(channel.last_word is not Word.OPEN for channel, _ in told):
+    [(reporter, reported)] = case.evidence.ends  # had both reported one, the fuller one had confirmed it
+    if case.word(reporter) is not Word.OPEN:
         return case.ended(line, end, unconfirmed=True)
-    if all(case.clock.reached(reported.last + case.terms.grace) for _, reported in told):
-        return case.verdict(Phase.OPEN, Line.DROPPED)
-    return case.verdict(Phase.CONFIRMING, Line.CONFIRMING, fuller=fuller)
+    if case.clock.reached(reported.last + case.terms.grace):
+        return case.verdict(Phase.OPEN, Line.DROPPED, drops_end=True)
+    return _confirming(case, fuller)
 
 
 def _unconfirmed(case: _Case, end: Job, why: str) -> EndUnconfirmed:
-    detail = f"job {case.ref} was reported as {end.reported_status}, and nothing could confirm that: {why}"
+    detail = f"job {case.ref} was reported as {end.reported_status!r}, but nothing could confirm it: {why}"
     return EndUnconfirmed(detail, job=attrs.evolve(end, confirmed=False), pending=(case.ref,))
 
 
-def _why_not(fuller: ChannelEvidence, case: _Case) -> str:
-    failure = fuller.failure or case.reach.list_failure
-    return str(failure) if failure is not None else "what could tell its files did not answer"
+def _why_not(case: _Case, fuller: Channel) -> str:
+    failure = case.failure(fuller)
+    return str(failure) if failure is not None else "what could list its files did not answer"
 
 
 # 2. Is it missing?
@@ -342,13 +445,13 @@ def _is_missing(case: _Case) -> Verdict | None:
         return case.failed(Line.NOT_LISTED, _not_found(case) if refusal is None else _not_listed(case, refusal))
     if _is_never_whole(case):
         return case.failed(Line.LIST_INCOMPLETE, refusal or _list_incomplete(case))
-    if not case.list_can_be_asked():
-        return case.failed(Line.UNREACHABLE, _unreachable(case))
-    return None
+    if case.list_can_be_asked() or (case.terms.outage is None and case.reach.has_list):
+        return None
+    return case.failed(Line.UNREACHABLE, _unreachable(case))
 
 
 def _missing_since(case: _Case, first_denial: float) -> float:
-    return max(first_denial, case.evidence.shown_at)
+    return max(first_denial, case.shown_at)
 
 
 def _is_denied_by_query(case: _Case) -> bool:
@@ -359,54 +462,67 @@ def _is_denied_by_query(case: _Case) -> bool:
     since = _missing_since(case, denials.first)
     if denials.last < since + case.terms.grace:
         return False
-    if not case.list_can_be_asked():
-        return True
-    scans, incomplete = case.evidence.by_list.denials, case.evidence.incomplete_scans
-    lacked = scans is not None and scans.last >= since
-    return lacked or (len(incomplete) >= INCOMPLETE_SCANS and incomplete[0] >= since)
+    return not case.list_can_be_asked() or _is_lacked(case, since) or _are_incomplete(case, since)
+
+
+def _is_lacked(case: _Case, since: float) -> bool:
+    scans = case.evidence.by_list.denials
+    return scans is not None and scans.last >= since and case.reach.list_is_believed
+
+
+def _are_incomplete(case: _Case, since: float) -> bool:
+    """Whether as many scans in a row as it takes, begun since then, came out incomplete."""
+    return sum(began_at >= since for began_at in case.evidence.incomplete_scans) >= INCOMPLETE_SCANS
 
 
 def _is_lacked_by_scans(case: _Case) -> bool:
     scans = case.evidence.by_list.denials
-    if scans is None or scans.count < SCANS_WITHOUT_QUERY:
+    if scans is None or scans.count < SCANS_WITHOUT_QUERY or case.reach.list_state is ListState.STALE:
         return False
     return scans.last >= _missing_since(case, scans.first) + case.terms.grace
 
 
 def _is_never_whole(case: _Case) -> bool:
-    if len(case.evidence.incomplete_scans) < INCOMPLETE_SCANS:
+    if not _are_incomplete(case, case.shown_at):
         return False
-    return case.clock.reached(max(case.evidence.shown_at, case.evidence.joined_at) + case.outage)
+    return case.clock.reached(max(case.shown_at, case.evidence.joined_at) + case.outage)
 
 
 def _not_found(case: _Case) -> JobNotFound:
     kind = JobVanished if case.evidence.ever_shown else JobNotFound
     denials = case.evidence.by_query.denials or case.evidence.by_list.denials
     assert denials is not None  # which is why it is missing
-    return kind(case.ref, waited=case.clock.now - denials.first, graph_missing=denials.graph_missing)
+    waited = case.clock.present - denials.first
+    return kind(case.ref, _last_shown(case.evidence), waited=waited, graph_missing=denials.graph_missing)
+
+
+def _last_shown(evidence: Evidence) -> Job | None:
+    latest = max((each for _, each in evidence.channels), key=lambda each: each.status_at)
+    return latest.open_job
 
 
 def _list_incomplete(case: _Case) -> ListIncomplete:
-    seconds = case.outage
-    return ListIncomplete(
-        f"job {case.ref} is neither found nor ruled out: the job list did not show itself as a whole for "
-        f"{seconds:.0f} s; give graph= to query the job by itself",
-        pending=(case.ref,),
+    detail = (
+        f"job {case.ref} was neither found nor ruled out: the job list could not be read in full for "
+        f"{case.outage:.0f} s; give graph= to query the job by itself"
     )
+    return ListIncomplete(detail, pending=(case.ref,))
 
 
 def _unreachable(case: _Case) -> SourceError:
     refusal = case.reach.query_refusal
     if refusal is not None:
         return refusal
-    error = case.reach.list_refusal or case.reach.list_failure
+    error = case.reach.list_refusal or case.failure(Channel.LIST)
     if error is None:
-        return SourceError(f"job {case.ref} can be asked for nowhere: there is no list; give graph=")
+        return SourceError(
+            f"job {case.ref} cannot be looked up: there is no job list; give graph= to query it by itself"
+        )
     return _advised(error, f"give graph= to query job {case.ref} by itself")
 
 
 def _not_listed(case: _Case, refusal: SourceError) -> SourceError:
-    return _advised(refusal, f"and the job list lacks job {case.ref}")
+    return _advised(refusal, f"the job list does not have job {case.ref} either")
 
 
 def _advised(error: SourceError, advice: str) -> SourceError:
@@ -421,24 +537,24 @@ def _advised(error: SourceError, advice: str) -> SourceError:
 def _is_silent(case: _Case) -> Verdict | None:
     if case.terms.outage is None:
         return None
-    since = max(case.evidence.status_at, case.evidence.joined_at)
+    since = max(case.status_at, case.evidence.joined_at)
     error = _silence(case)
     if error is None or not case.clock.reached(since + case.terms.outage):
         return None
-    return case.failed(Line.SILENT, error)
+    return case.failed(Line.SILENT, error.with_pending((case.ref,)))
 
 
-def _silence(case: _Case) -> Exception | None:
+def _silence(case: _Case) -> SourceError | None:
     """Return why no status is read of it, where a channel that can be asked fails or shows only sightings."""
-    query = case.evidence.by_query
-    if case.reach.query and query.failure is not None:
-        return query.failure
+    failure = case.failure(Channel.QUERY) or case.reach.query_failure
+    if case.reach.query and failure is not None:
+        return failure
     if not case.list_can_be_asked():
         return None
-    if case.reach.list_failure is not None:
-        return case.reach.list_failure
-    if case.evidence.by_list.last_word is Word.THERE:
-        return SourceError(f"job {case.ref} is in the list, and its record cannot be read", pending=(case.ref,))
+    if case.failure(Channel.LIST) is not None:
+        return case.failure(Channel.LIST)
+    if case.word(Channel.LIST) is Word.THERE:
+        return SourceError(f"job {case.ref} is in the job list, but its record cannot be read", pending=(case.ref,))
     return None
 
 
@@ -446,16 +562,16 @@ def _silence(case: _Case) -> Exception | None:
 
 
 def _is_stuck(case: _Case) -> Verdict | None:
-    evidence, terms = case.evidence, case.terms
-    for _, channel in evidence.channels:
-        if channel.stuck_since < math.inf and case.clock.reached(channel.stuck_since + terms.grace):
+    for channel in case.believed():
+        if channel.stuck_since < math.inf and case.clock.reached(channel.stuck_since + case.terms.grace):
             assert channel.open_job is not None  # whose word is unknown
             return case.failed(Line.UNKNOWN_END, UnknownEnd(case.ref, channel.open_job))
-    if terms.pending is None or open_status(evidence) is not JobStatus.PENDING:
+    pending = case.terms.pending
+    if pending is None or _furthest(case.believed()) is not JobStatus.PENDING:
         return None
-    if not case.clock.reached(evidence.first_joined_at + terms.pending):
+    if not case.clock.reached(case.evidence.first_joined_at + pending):
         return None
-    return case.failed(Line.PENDING_TOO_LONG, PendingTimeout(terms.pending, {case.ref: JobStatus.PENDING}))
+    return case.failed(Line.PENDING_TOO_LONG, PendingTimeout(pending, {case.ref: JobStatus.PENDING}))
 
 
 # 5. It is open
@@ -463,21 +579,25 @@ def _is_stuck(case: _Case) -> Verdict | None:
 
 def open_status(evidence: Evidence) -> JobStatus | None:
     """Return the furthest status that was reported of a job while it was open; `None` where none was."""
-    reported = [each.open_job.status for _, each in evidence.channels if each.open_job is not None]
+    return _furthest(each for _, each in evidence.channels)
+
+
+def _furthest(channels: Iterable[ChannelEvidence]) -> JobStatus | None:
+    reported = [each.open_job.status for each in channels if each.open_job is not None]
     return max(reported, key=lambda status: status.rank, default=None)
 
 
 def _is_open(case: _Case) -> Verdict:
-    if _is_denied(case.evidence):
+    if _is_denied(case):
         return case.verdict(Phase.MISSING, Line.MISSING)
     if not case.evidence.ever_shown:
         return case.verdict(Phase.NEW, Line.NEW)
     return case.verdict(Phase.OPEN, Line.OPEN)
 
 
-def _is_denied(evidence: Evidence) -> bool:
+def _is_denied(case: _Case) -> bool:
     """Whether a channel denied the job last, and neither has shown it since."""
     return any(
-        channel.last_word is Word.DENIED and channel.answered_at >= evidence.shown_at
-        for _, channel in evidence.channels
+        case.word(channel) is Word.DENIED and each.denials is not None and each.denials.last > case.shown_at
+        for channel, each in case.evidence.channels
     )

@@ -12,16 +12,23 @@ from typing import Any
 import msgspec
 
 _LINE_AT_MOST = 200
+_DIGITS_AT_MOST = 18  # what fits into 64 bits; no list has more lines
 _decode_anything = msgspec.json.Decoder().decode
 
 
 def decode(body: bytes | msgspec.Raw) -> Any:
     """Decode JSON; `None` when the bytes are none. What is no UTF-8 in a text does not hide the rest."""
     try:
-        try:
-            return _decode_anything(body)
-        except UnicodeDecodeError:
-            return _decode_anything(bytes(body).decode(errors="replace"))
+        return _decode_anything(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # which of them tells bad UTF-8 depends on msgspec's version
+        return _decoded_leniently(bytes(body))
+    except RecursionError:
+        return None
+
+
+def _decoded_leniently(body: bytes) -> Any:
+    try:
+        return _decode_anything(body.decode(errors="replace"))
     except (msgspec.DecodeError, RecursionError):
         return None
 
@@ -41,13 +48,35 @@ def text(value: Any) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
+def word(value: Any) -> str | None:
+    """Read a file's word; what is there and no text is a word, too, and not one that says success."""
+    found = text(value)
+    return found if found is not None or value is None or isinstance(value, str) else "unreadable"
+
+
+def identifier(value: Any) -> str | None:
+    """Read an id, which is its digits where it is a whole number; one that was no UTF-8 is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    found = text(value)
+    return None if found is None or "\ufffd" in found else found
+
+
 def count(value: Any) -> int | None:
-    """Read a number of lines or jobs; -1 says that this version does not tell."""
+    """Read a number of lines or jobs; `None` where it is not told, and where it is no whole number."""
     if isinstance(value, str) and value.isascii() and value.strip().isdigit():
-        value = int(value.strip().lstrip("0")[:18] or "0")
+        value = int(value.strip().lstrip("0")[:_DIGITS_AT_MOST] or "0")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def is_unreadable_count(value: Any) -> bool:
+    """Whether a count is there and is no whole number. Absent, null, blank and -1 say that it is not told."""
+    blank = value.strip() in {"", "-1"} if isinstance(value, str) else value is None
+    return not blank and count(value) is None and (isinstance(value, bool) or value != -1)
 
 
 def time(value: Any) -> datetime | None:

@@ -19,7 +19,7 @@ import msgspec
 
 from gespoll._errors import ProtocolError
 from gespoll._jobs import is_identifier
-from gespoll._wire.fields import count, decode, text, time
+from gespoll._wire.fields import count, decode, decode_object, identifier, text, time
 from gespoll._wire.reply import Reply, error_code, failure
 
 _PART = 256 * 1024
@@ -34,6 +34,17 @@ class _Glance(msgspec.Struct, gc=False):
     status: str | None = None
 
 
+class _LooseGlance(msgspec.Struct, gc=False):
+    """As some services write ids: as numbers. Apart from `_Glance`, which is the faster to decode."""
+
+    snake: str | int | None = msgspec.field(name="job_id", default=None)
+    camel: str | int | None = msgspec.field(name="jobId", default=None)
+    status: str | None = None
+
+    def strict(self) -> _Glance:
+        return _Glance(identifier(self.snake), identifier(self.camel), self.status)
+
+
 class _Begin(msgspec.Struct, gc=False):
     snake: str | None = msgspec.field(name="begin_time", default=None)
     camel: str | None = msgspec.field(name="beginTime", default=None)
@@ -42,6 +53,7 @@ class _Begin(msgspec.Struct, gc=False):
 _decode_envelope = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_entries = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_glances = msgspec.json.Decoder(list[_Glance]).decode
+_decode_loose_glances = msgspec.json.Decoder(list[_LooseGlance]).decode
 _decode_glance = msgspec.json.Decoder(_Glance).decode
 _decode_begin = msgspec.json.Decoder(_Begin).decode
 
@@ -65,12 +77,16 @@ class Part:
     skipped: int
     """Entries without a readable id."""
     _text: bytes
+    _places: list[int] | None = None
+    """At which places of the text those with a readable id stand; `None` where all have one."""
 
     def glances(self, places: Sequence[int]) -> list[Glance]:
         """Give some of the entries; one whose id cannot be an id is passed over."""
         if not places:
             return []
-        entries = [entry for entry in _decode_entries(self._text) if _glance(entry) is not None]
+        entries = _decode_entries(self._text)
+        if self._places is not None:
+            entries = [entries[place] for place in self._places]
         found = [Glance(self.ids[place], text(self.words[place]), entries[place]) for place in places]
         return [glance for glance in found if is_identifier(glance.job_id)]
 
@@ -153,30 +169,36 @@ def _no_array(action: str, request_id: str | None) -> ProtocolError:
 
 
 def _read_part(part: bytes) -> Part:
-    try:
-        found: list[_Glance | None] = list(_decode_glances(part))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        found = [_glance(entry) for entry in _decode_entries(part)]
-    ids = [glance.snake or glance.camel for glance in found if glance is not None]
-    words = [glance.status for glance in found if glance is not None]
-    if len(ids) == len(found) and all(ids):
+    found = _glances(part)
+    ids = [glance.snake or glance.camel for glance in found]
+    words = [glance.status for glance in found]
+    if all(ids):
         return Part(ids, words, 0, part)  # type: ignore[arg-type]  # no id is None
-    kept = [(job_id, word) for job_id, word in zip(ids, words, strict=True) if job_id]
-    return Part([job_id for job_id, _ in kept], [word for _, word in kept], len(found) - len(kept), part)
+    kept = [(place, job_id) for place, job_id in enumerate(ids) if job_id]
+    places = [place for place, _ in kept]
+    return Part([job_id for _, job_id in kept], [words[place] for place in places], len(ids) - len(kept), part, places)
 
 
-def _glance(entry: msgspec.Raw) -> _Glance | None:
-    """Read id and word of one entry; `None` where it has no readable id. A word of a wrong type is none."""
+def _glances(part: bytes) -> list[_Glance]:
+    """Read ids and words of a part: at once where all are as documented, else one by one."""
     try:
-        found = _decode_glance(entry)
-    except UnicodeDecodeError:
-        return None
-    except msgspec.DecodeError:
-        record = decode(entry)
-        if not isinstance(record, dict):
-            return None
-        found = _Glance(text(record.get("job_id")), text(record.get("jobId")), text(record.get("status")))
-    return found if found.snake or found.camel else None
+        return _decode_glances(part)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        return [found.strict() for found in _decode_loose_glances(part)]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [_glance(entry) for entry in _decode_entries(part)]
+
+
+def _glance(entry: msgspec.Raw) -> _Glance:
+    """Read id and word of one entry, as far as they are readable. A word of a wrong type is none."""
+    try:
+        return _decode_glance(entry)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        record = decode_object(entry) or {}
+        ids = identifier(record.get("job_id")), identifier(record.get("jobId"))
+        return _Glance(*ids, text(record.get("status")))
 
 
 def _begin(entry: msgspec.Raw) -> datetime | None:

@@ -14,7 +14,7 @@ import attrs
 
 from gespoll._errors import ProtocolError
 from gespoll._jobs import FileKind, ImportFile, Job, JobRef, effective_status
-from gespoll._wire.fields import count, decode_object, first_text, one_line, text, time
+from gespoll._wire.fields import count, decode_object, first_text, is_unreadable_count, one_line, text, time, word
 from gespoll._wire.reply import Reply, error_code, failure
 
 _IMPORT = "importgraph"
@@ -88,8 +88,8 @@ def read_single(reply: Reply, ref: JobRef, spelling: Spelling) -> Job:
 
 def tells_status(record: Mapping[str, Any]) -> bool:
     """Whether a record describes a job: with an error code beside it, only a failed job does."""
-    word = text(record.get("status"))
-    return word is not None and (error_code(record) is None or word.strip().lower() == "failed")
+    told = text(record.get("status"))
+    return told is not None and (error_code(record) is None or told.strip().lower() == "failed")
 
 
 def failure_or_blank(reply: Reply, action: str, ref: JobRef) -> Exception:
@@ -102,13 +102,13 @@ def failure_or_blank(reply: Reply, action: str, ref: JobRef) -> Exception:
 
 def read_job(record: Mapping[str, Any], ref: JobRef, spelling: Spelling, as_of: datetime | None) -> Job:
     """Read a record that has a status word."""
-    word = text(record.get("status")) or ""
+    told = text(record.get("status")) or ""
     name = text(record.get(spelling.job_name))
     files = _files(record.get(spelling.job_detail), spelling)
     return Job(
         ref=ref,
-        status=effective_status(word, files),
-        reported_status=word,
+        status=effective_status(told, files),
+        reported_status=told,
         job_type=text(record.get(spelling.job_type)),
         name=name,
         related_graph=text(record.get(spelling.related_graph)),
@@ -145,13 +145,16 @@ def _entries(value: Any) -> list[Any]:
 def _file(entry: Any, kind: FileKind, spelling: Spelling) -> ImportFile:
     if not isinstance(entry, Mapping):
         return ImportFile(kind=kind, path=text(entry))
+    counts = [entry.get(name) for name in (spelling.total_lines, spelling.failed_lines, spelling.successful_lines)]
+    total, failed, successful = map(count, counts)
     return ImportFile(
         kind=kind,
         path=text(entry.get("path")),
-        status=text(entry.get("status")),
+        status=word(entry.get("status")),
         log=text(entry.get("log")),
         cause=text(entry.get("cause")),
-        total_lines=count(entry.get(spelling.total_lines)),
-        failed_lines=count(entry.get(spelling.failed_lines)),
-        successful_lines=count(entry.get(spelling.successful_lines)),
+        total_lines=total,
+        failed_lines=failed,
+        successful_lines=successful,
+        has_unreadable_count=any(map(is_unreadable_count, counts)),
     )

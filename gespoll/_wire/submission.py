@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gespoll._errors import GespollError, SourceError
-from gespoll._wire.fields import decode_object, first_text, one_line, text
+from gespoll._wire.fields import decode_object, first_text, identifier, one_line
 from gespoll._wire.reply import Reply, error_code, failure
 
 _ACTION = "submitting a job"
@@ -33,7 +33,7 @@ def read_job_id(body: Mapping[str, Any] | str | bytes) -> str:
         ValueError: when it holds neither an id nor an error.
     """
     record = _record(body)
-    job_id = _identifier(record.get("job_id")) or _identifier(record.get("jobId"))
+    job_id = identifier(record.get("job_id")) or identifier(record.get("jobId"))
     if error_code(record) is not None or (job_id is None and _says_failed(record)):
         raise _error(record)
     if job_id is None:
@@ -52,11 +52,6 @@ def _record(body: object) -> Mapping[str, Any]:
         start = one_line(as_bytes[:80].decode(errors="replace"))
         raise ValueError(f"the reply is no JSON object but {start!r}: pass the body of a reply to a submission")
     return record
-
-
-def _identifier(value: object) -> str | None:
-    """Read an id, which is its digits where it is a whole number."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value)
 
 
 def _says_failed(record: Mapping[str, Any]) -> bool:

@@ -1,0 +1,84 @@
+"""What the list queries of a run brought: could a scan have been complete, could the list be asked at all."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+
+import attrs
+
+from .channels import Kind, Said
+from .log import Answered, Log, Page
+from .plan import Case, World
+
+
+@attrs.frozen
+class Scope:
+    """The list queries of one scope that were answered, in the order of the answers."""
+
+    answered: list[Answered]
+    times: list[float]
+
+    def until(self, now: float) -> list[Answered]:
+        """Return those answered before or at a moment."""
+        return self.answered[: bisect_left(self.times, math.nextafter(now, math.inf))]
+
+
+class Pages:
+    """All list queries of a run."""
+
+    def __init__(self, world: World, log: Log) -> None:
+        self._world = world
+        self._scopes: dict[str, Scope] = {}
+        for event in log.events:
+            if isinstance(event, Answered) and event.asked.job_id is None and event.reply is not None:
+                scope = self._scopes.setdefault(event.asked.scope, Scope([], []))
+                scope.answered.append(event)
+                scope.times.append(event.at)
+
+    def _until(self, case: Case, now: float) -> list[Answered]:
+        scope = self._scopes.get(self._world.scope(case.truth.graph))
+        return [] if scope is None else scope.until(now)
+
+    def read(self, case: Case, since: float, now: float) -> list[Answered]:
+        """Return the pages of the job's list that were asked for since a moment and came before another."""
+        pages = []
+        for event in reversed(self._until(case, now)):
+            if event.at < since:
+                break
+            if event.asked.at >= since and isinstance(event.reply, Page):
+                pages.append(event)
+        return pages[::-1]
+
+    def first_asked(self, case: Case, since: float, now: float) -> float:
+        """Return when the first page since a moment was asked for; `inf` without one."""
+        return min((event.asked.at for event in self.read(case, since, now)), default=math.inf)
+
+    def cannot_be_asked(self, case: Case, since: float, now: float) -> bool:
+        """Whether the list is absent, refused, or has failed for the patience since a job joined."""
+        if not self._world.plane.has_list:
+            return True
+        last: Answered | None = None
+        for event in reversed(self._until(case, now)):
+            if isinstance(event.reply, Page):
+                last = event
+                break
+            if isinstance(event.reply, Said) and event.reply.kind is Kind.REFUSED:
+                return True
+        answered_at = since if last is None else max(last.at, since)
+        return now - answered_at >= self._world.knobs.patience - 1.0
+
+    def may_be_complete(self, pages: list[Answered]) -> bool:
+        """Whether a complete scan may be among some pages, as far as their entries and totals tell."""
+        replies = [event.reply for event in pages if isinstance(event.reply, Page)]
+        if not replies or any(None in reply.ids for reply in replies):
+            return False
+        totals = [reply.total for reply in replies if reply.total is not None]
+        if not totals:
+            return any(not reply.ids for reply in replies)
+        return len({row for reply in replies for row in reply.ids}) >= min(totals)
+
+    def is_served(self, case: Case, pages: list[Answered]) -> bool:
+        """Whether the job stood in the list whenever one of some pages was asked for."""
+        shown = {Kind.STATUS, Kind.SIGHTING}
+        return bool(pages) and all(self._world.list_says(case, event.asked.at).kind in shown for event in pages)

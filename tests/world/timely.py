@@ -1,0 +1,256 @@
+"""Whether each end came in time, counted from the moment at which a channel that is believed tells it.
+
+A run is cut where anything that a channel says of a job may change. For what both say between two cuts a table gives
+the seconds after which the end must be known; the first stretch that is long enough sets the time by which it is due.
+Where the table has no entry (queries deny and a list shows the job open, or both lie) nothing is asked for.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterator
+
+import attrs
+
+from .channels import Kind, Manner, Said
+from .cost import A_MINUTE, scan_pages
+from .fault import Fault
+from .log import Joined, Left, Log, Taken
+from .plan import Case, World
+
+VERIFY = 3600.0
+"""Seconds within which a job that one channel alone shows is asked for by the other (rule 16)."""
+VERIFY_CYCLES = 12
+OPEN_GRACES = 5
+_SLACK = 1.25
+"""Jitter of paces and retries."""
+
+
+class Regime(enum.Enum):
+    """What a channel does for a job during a stretch."""
+
+    END = "tells the end"
+    OPEN = "says open"
+    HALTED = "an unknown word with an end time"
+    SIGHT = "shows it without status"
+    DENY = "denies"
+    HIDE = "may or may not show it"
+    FAIL = "fails"
+    REFUSED = "refuses"
+    NONE = "cannot be asked"
+
+
+def judge_times(world: World, log: Log) -> list[Fault]:
+    """Return which ends came late."""
+    paces = Paces(world, log)
+    cases = {case.truth.job_id: case for case in world.cases}
+    cuts: dict[str, list[float]] = {}
+    waiting: dict[tuple[int, str], Joined] = {}
+    faults: list[Fault] = []
+    for event in log.events:
+        if isinstance(event, Joined):
+            waiting[event.watch, event.job_id] = event
+        elif isinstance(event, Taken) and event.is_final and (event.watch, event.job_id) in waiting:
+            joined = waiting.pop((event.watch, event.job_id))
+            case = cases[event.job_id]
+            faults += _late(paces, case, joined, event, cuts)
+        elif isinstance(event, Left):
+            waiting = {key: joined for key, joined in waiting.items() if key[0] != event.watch}
+    return faults
+
+
+def _late(paces: Paces, case: Case, joined: Joined, end: Taken, cuts: dict[str, list[float]]) -> Iterator[Fault]:
+    job_id = case.truth.job_id
+    if job_id not in cuts:
+        cuts[job_id] = turns(paces.world, case, paces.until)
+    due = paces.due(case, joined, cuts[job_id], end.observed_at)
+    if due is not None and end.observed_at > due.at:
+        text = f"{job_id}: {end.ended_as} was due at {due.at:.0f} s: since {due.since:.0f} s {due.why}"
+        kind = due.why if end.ended_as != "WaitTimeout" else f"{due.why}; never"
+        yield Fault("late", kind, text, end.observed_at)
+
+
+def turns(world: World, case: Case, until: float) -> list[float]:
+    """Return when anything that a channel says of a job may change."""
+    times = {0.0}
+    for voice in (case.query, case.listed):
+        times.update(voice.turns(case.truth, until))
+    for phases in (world.queries, world.listing.phases):
+        times.update(attrs.evolve(case.query, phases=phases).turns(case.truth, until))
+    return sorted(time for time in times if 0.0 <= time < until)
+
+
+@attrs.frozen
+class Due:
+    """By when an end must be known, and why."""
+
+    at: float
+    since: float
+    why: str
+
+
+class Paces:
+    """How long anything may take in a run: its periods, minutes and patience."""
+
+    def __init__(self, world: World, log: Log) -> None:
+        self.world, self.until = world, log.ended_at
+        knobs = world.knobs
+        jobs, pages = len(world.cases), scan_pages(world, log.ended_at)
+        rate = min(log.rate, knobs.max_per_second, knobs.max_at_once / world.slowest)
+        self.period = max(log.period, knobs.interval)
+        hung = 3 * knobs.request_timeout if world.hung or self._hangs() else 0.0
+        held = world.throttled * (world.retry_after or A_MINUTE)
+        common = 4 * world.slowest + hung + held + 2.0
+        queue = 4 * (jobs + pages) / rate
+        self.cycle = 2 * self.period + common + (jobs + pages) / rate
+        self.minute = _SLACK * A_MINUTE + queue + common
+        self.scan = self.minute + pages * world.slowest
+        self.grace, self.patience = knobs.not_found_grace, knobs.patience
+        turn = VERIFY_CYCLES * self.period
+        self.verified_by_query = _SLACK * min(VERIFY, turn * jobs) + self.cycle
+        is_one_page = pages <= 4
+        self.verified_by_list = (_SLACK * turn if is_one_page else VERIFY) + self.scan
+        self.list_is_doubtful = self._list_is_doubtful()
+
+    def _hangs(self) -> bool:
+        voices = [voice.phases for case in self.world.cases for voice in (case.query, case.listed)]
+        return any(
+            phase.manner is Manner.HANG
+            for phases in [*voices, self.world.queries, self.world.listing.phases]
+            for phase in phases
+        )
+
+    def _list_is_doubtful(self) -> bool:
+        """Whether the list may be left for a while: because it fails, or is behind for any job."""
+        behind = {Manner.FROZEN, Manner.LAG}
+        stale = any(phase.manner in behind for case in self.world.cases for phase in case.listed.phases)
+        fails = any(phase.manner is not Manner.TRUE for phase in self.world.listing.phases)
+        return stale or fails or not self.world.listing.is_orderly
+
+    def due(self, case: Case, joined: Joined, cuts: list[float], ended_at: float) -> Due | None:
+        """Return by when the end of a job is due; nothing where it is not, or after its deadline."""
+        times = sorted({joined.at, *[cut for cut in cuts if joined.at < cut < ended_at]})
+        ends = [*times[1:], math.inf]
+        for begin, end in zip(times, ends, strict=True):
+            query, listed = self._regimes(case, begin)
+            if joined.graph is not None:
+                takes = self.takes(case, query, listed, begin)
+            else:  # its graph may be learned, or not
+                takes = _longer(self.takes(case, query, listed, begin), self.takes(case, Regime.NONE, listed, begin))
+                query = Regime.NONE
+            if takes is not None and begin + takes <= end:
+                return Due(begin + takes, begin, f"query {query.value}, list {listed.value}")
+        return None
+
+    def _regimes(self, case: Case, at: float) -> tuple[Regime, Regime]:
+        world = self.world
+        query = _regime(world.query_says(case, at), is_query=True)
+        if not world.plane.has_list:
+            return query, Regime.NONE
+        listed = _regime(world.list_says(case, at), is_query=False)
+        if listed in {Regime.OPEN, Regime.END, Regime.HALTED, Regime.SIGHT} and not self._shows_all():
+            listed = Regime.HIDE
+        return query, listed
+
+    def _shows_all(self) -> bool:
+        """Whether every entry of the list is shown by reading it as it asks to be read."""
+        listing = self.world.listing
+        if listing.is_orderly:
+            return True
+        arrivals = self.until / listing.arrivals if listing.arrivals else 0
+        rows = len(self.world.cases) + listing.foreign + listing.nameless + listing.repeats + arrivals
+        return listing.page_max >= 100 and rows < 100
+
+    def takes(self, case: Case, query: Regime, listed: Regime, at: float) -> float | None:
+        """Return the seconds after which an end is known while the channels do this."""
+        if Regime.END in {query, listed}:
+            return self._known(query, listed) + self._confirmed(case, query, listed, at)
+        if Regime.HALTED in {query, listed}:
+            ends = [Regime.END if each is Regime.HALTED else each for each in (query, listed)]
+            return self._known(ends[0], ends[1]) + self.grace + self.cycle
+        return self._missing(query, listed)
+
+    def _known(self, query: Regime, listed: Regime) -> float:
+        """Return after how long an end is read that a channel tells."""
+        if query is Regime.END:
+            return self._known_by_query(listed)
+        if query in {Regime.OPEN, Regime.HALTED}:
+            return VERIFY + self.scan if self.list_is_doubtful else self.verified_by_list
+        if query in {Regime.DENY, Regime.FAIL}:
+            return 2 * self.scan
+        return self.cycle + (2 * self.scan if self.list_is_doubtful else 0.0)
+
+    def _known_by_query(self, listed: Regime) -> float:
+        doubt = self.minute if self._was_in_trouble() else 0.0
+        if listed in {Regime.OPEN, Regime.HALTED}:
+            return self.verified_by_query + doubt
+        if listed is Regime.HIDE:
+            return 2 * self.cycle + self.verified_by_query + doubt
+        if listed is Regime.FAIL:
+            return self.cycle + self.minute + doubt
+        return self.cycle + doubt
+
+    def _was_in_trouble(self) -> bool:
+        """Whether queries may have slowed down before."""
+        world = self.world
+        phases = [*world.queries, *[phase for case in world.cases for phase in case.query.phases]]
+        return world.hung > 0 or any(phase.manner is not Manner.TRUE for phase in phases)
+
+    def _confirmed(self, case: Case, query: Regime, listed: Regime, at: float) -> float:
+        """Return how long an end waits for what the fuller channel may add."""
+        plane = self.world.plane
+        said = [self.world.query_says(case, at), self.world.list_says(case, at)]
+        ends = [each for each, regime in zip(said, (query, listed), strict=True) if regime is Regime.END]
+        if plane.is_engine and any(not each.reason and each.status and each.status.value == "failed" for each in ends):
+            return self.grace + self.scan
+        if plane.fuller is None:
+            return 0.0
+        fuller = query if plane.fuller == "query" else listed
+        pace = self.minute if plane.fuller == "query" else self.scan
+        match fuller:
+            case Regime.END if all(each.files for each in ends if each.is_import is not False):
+                return 0.0
+            case Regime.END:
+                return 2 * pace
+            case Regime.OPEN | Regime.HALTED | Regime.HIDE:
+                return OPEN_GRACES * self.grace + pace
+            case Regime.FAIL:
+                return self.patience + pace
+            case Regime.REFUSED | Regime.NONE:
+                return self.grace + self.cycle
+            case _:
+                return self.grace + 2 * pace
+
+    def _missing(self, query: Regime, listed: Regime) -> float | None:
+        """Return after how long a job is given up that no channel shows, or shows without status."""
+        if Regime.OPEN in {query, listed} or listed in {Regime.HALTED, Regime.HIDE}:
+            return None
+        if query is Regime.FAIL or listed is Regime.SIGHT:
+            return self.patience + self.minute + self.scan
+        if listed is Regime.FAIL:
+            return 2 * self.patience + self.grace + 2 * self.scan
+        if query is Regime.DENY:
+            cannot = listed in {Regime.REFUSED, Regime.NONE}
+            return self.grace + self.minute + (self.cycle if cannot else 4 * self.scan)
+        if listed in {Regime.REFUSED, Regime.NONE}:
+            return self.cycle + self.scan
+        doubt = self.patience if self.list_is_doubtful else 0.0
+        return doubt + self.grace + 4 * self.scan
+
+
+def _longer(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else max(one, other)
+
+
+def _regime(said: Said, *, is_query: bool) -> Regime:
+    if said.kind is Kind.STATUS:
+        return Regime.END if said.is_end else Regime.HALTED if said.over else Regime.OPEN
+    if said.kind is Kind.SIGHTING:
+        return Regime.FAIL if is_query else Regime.SIGHT
+    return {
+        Kind.DENIED: Regime.DENY,
+        Kind.FAILED: Regime.FAIL,
+        Kind.HANGS: Regime.FAIL,
+        Kind.REFUSED: Regime.REFUSED,
+    }[said.kind]
