@@ -296,9 +296,11 @@ class StateChange:
     job: Job | None
     """What the server said; `None` when it was never seen."""
     error: Exception | None = None
-    """What the end deserves: `None` unless the change is final and not a success."""
+    """What the end deserves: `None` unless the change is final and neither a success nor tolerated."""
     is_final: bool
     """Whether this is the job's last change."""
+    tolerated: bool = False
+    """Whether the job was only partly loaded, and lost no more lines than `max_failed_lines` allows."""
     observed_at: float
     """When it was seen: seconds on the event loop's monotonic clock."""
     observed_time: datetime

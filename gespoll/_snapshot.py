@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 
 from gespoll import _errors
-from gespoll._errors import JobError, JobNotFound, SourceError, error_of
+from gespoll._errors import JobError, JobNotFound, SourceError, UnknownEnd, error_of
 from gespoll._jobs import ImportFile, Job, JobRef, JobStatus
+from gespoll._tolerance import MaxFailedLines, read_tolerance
 
 OnFailure = Literal["end", "first", "never"]
 """What a failure does to the iteration of a watch."""
@@ -60,6 +61,7 @@ class Reading(msgspec.Struct, omit_defaults=True, frozen=True):
     fail_reason: str | None = None
     files: list[ImportFile] | None = None
     as_of: Moment | None = None
+    confirmed: bool = True
 
     @classmethod
     def of(cls, job: Job) -> Self:
@@ -104,6 +106,8 @@ class Failure(msgspec.Struct, omit_defaults=True, frozen=True):
         kind = getattr(_errors, self.error, None)
         if isinstance(kind, type) and issubclass(kind, JobNotFound):
             return kind(ref, job, waited=self.waited, graph_missing=self.graph_missing)
+        if kind is UnknownEnd and job is not None:
+            return UnknownEnd(ref, job)
         if isinstance(kind, type) and issubclass(kind, SourceError):
             return kind(self.detail, status=self.status, code=self.code, request_id=self.request_id)
         error = None if job is None else error_of(job)
@@ -172,6 +176,8 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     """The budget of each job, in seconds."""
     max_open: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """How many jobs may be open before the next ref is pulled."""
+    max_failed_lines: int | float | None = None
+    """The lines, or the share of them, that an import may lose without being an error."""
 
     def scope_of(self, entry: Entry) -> str:
         """Name the scope of a job."""
@@ -182,12 +188,14 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
         timeout: float | Kept | None,
         job_timeout: float | Kept | None,
         max_open: int | Kept | None,
+        max_failed_lines: MaxFailedLines | Kept | None,
         on_failure: OnFailure | Kept,
     ) -> Self:
         """Copy it, with other terms from now on.
 
         Raises:
-            ValueError: when `on_failure` would raise ends that it does not hold.
+            TypeError: when `max_failed_lines` is none.
+            ValueError: when it is none, or `on_failure` would raise ends that the snapshot does not hold.
         """
         if on_failure == "end" and not self.keeps_ends and any(entry.ended for entry in self.jobs):
             raise ValueError(
@@ -197,6 +205,8 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
         new = msgspec.structs.replace(self)
         if on_failure != "kept":
             new.on_failure = on_failure
+        if max_failed_lines != "kept":
+            new.max_failed_lines = read_tolerance(max_failed_lines)
         if max_open != "kept":
             new.max_open = max_open
         if timeout != "kept":
@@ -274,6 +284,7 @@ def _check(snapshot: Snapshot) -> None:
     if snapshot.on_failure == "end" and not snapshot.keeps_ends:
         raise ValueError("it is to raise ends that it does not keep")
     _check_moment("deadline", snapshot.deadline)
+    read_tolerance(snapshot.max_failed_lines)
     seen = set()
     for at, entry in enumerate(snapshot.jobs):
         _check_moment(f"the deadline of job {at}", entry.deadline)

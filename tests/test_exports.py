@@ -19,7 +19,7 @@ from gespoll import _errors, _jobs
 ROOT = Path(gespoll.__file__).parent
 FLOORS = (
     {"_jobs", "_cancellation", "_slices", "_tasks"},
-    {"_errors"},
+    {"_errors", "_tolerance"},
     {"_wire", "_pacing", "_source", "_endpoints", "_signing", "_secrecy", "_snapshot", "_observer"},
     {"_scheduler", "_credentials"},
     {"_observing"},
@@ -34,7 +34,18 @@ FLOORS = (
 FLOOR_OF = {part: number for number, parts in enumerate(FLOORS) for part in parts}
 DEFERRED = {("gespoll._jobs", "gespoll._wire.submission")}
 """Imports upwards that a function makes when it is called: `JobRef.from_reply` reads the service's own words."""
-PURE = ("_jobs", "_errors", "_observer", "_wire", "_pacing", "_scheduler", "_endpoints", "_signing", "_environment")
+PURE = (
+    "_jobs",
+    "_errors",
+    "_tolerance",
+    "_observer",
+    "_wire",
+    "_pacing",
+    "_scheduler",
+    "_endpoints",
+    "_signing",
+    "_environment",
+)
 
 
 def name_of(path: Path) -> str:

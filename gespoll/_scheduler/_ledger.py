@@ -14,13 +14,23 @@ from datetime import UTC, datetime
 import attrs
 import msgspec
 
-from gespoll._errors import JobError, JobNotFound, JobsFailed, JobVanished, WaitTimeout, distinct_errors, error_of
+from gespoll._errors import (
+    ImportPartiallyFailed,
+    JobError,
+    JobNotFound,
+    JobsFailed,
+    JobVanished,
+    WaitTimeout,
+    distinct_errors,
+    error_of,
+)
 from gespoll._jobs import Job, JobRef, JobStatus, StateChange
 from gespoll._observer import WaitStarted
 from gespoll._scheduler._change_id import change_id, told_by
 from gespoll._scheduler._record import Key, Record
 from gespoll._scheduler._standing import Standing, before, standing
 from gespoll._snapshot import End, OnFailure, leaves_open
+from gespoll._tolerance import tolerates
 
 _SPARE = 64
 
@@ -76,6 +86,8 @@ class Ledger:
     """Whether the ends of all refs are kept, for an error or an answer that holds them."""
     timeout: float | None = None
     job_timeout: float | None = None
+    max_failed_lines: float | None = None
+    """The lines, or where it is no int the share of them, that an import may lose without being an error."""
     max_open: int | None = None
     """The next ref is pulled only while fewer jobs than this are open."""
     open_count: int = 0
@@ -323,6 +335,8 @@ class Ledger:
         told: Sequence[JobStatus],
     ) -> None:
         status = None if job is None else job.status
+        tolerated = isinstance(error, ImportPartiallyFailed) and self._tolerates(job)
+        error = None if tolerated else error
         change = StateChange(
             ref=ref,
             previous=previous,
@@ -330,6 +344,7 @@ class Ledger:
             job=job,
             error=error,
             is_final=is_final,
+            tolerated=tolerated,
             observed_at=now,
             observed_time=self.moment(now),
             id=change_id(record.key, told_by(status, error)),
@@ -341,6 +356,9 @@ class Ledger:
         if self.told is not None:
             self.told(change)
         self.notify()
+
+    def _tolerates(self, job: Job | None) -> bool:
+        return self.max_failed_lines is not None and job is not None and tolerates(self.max_failed_lines, job)
 
     def _end(self, record: Record[Ledger], ref: JobRef, job: Job | None, error: Exception | None) -> None:
         status = None if job is None else job.status

@@ -56,6 +56,7 @@ def written(ledger: Ledger, deadlines: Mapping[Key, float], clocks: Clocks) -> S
         deadline=clocks.moment(ledger.ends_at),
         job_timeout=_seconds(ledger.job_timeout),
         max_open=ledger.max_open,
+        max_failed_lines=ledger.max_failed_lines,
     )
     scopes: dict[str, int] = {}
     for standing in ledger.standings():
