@@ -26,7 +26,7 @@ from gespoll import _signing
 from gespoll._credentials import Credentials, Errand, Surroundings, credentials_problem
 from gespoll._endpoints import checked_base, is_clear_text
 from gespoll._errors import AuthenticationError, JobNotFound, ProtocolError, SourceError, TransportError
-from gespoll._jobs import Job, JobRef, JobStatus
+from gespoll._jobs import Job, JobRef, JobStatus, extended_words, furthest, status_of_word
 from gespoll._pacing import CERTIFICATE_REJECTED
 from gespoll._secrecy import without_echo, without_frames
 from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted, keeps_budget
@@ -209,7 +209,9 @@ class _HttpSource(ListingSource):
         max_reply_bytes: int,
         *,
         allow_http: bool,
+        status_words: Mapping[str, JobStatus | str] | None,
     ) -> None:
+        self._words = extended_words(status_words)
         if not isinstance(project_id, str) or not (project_id.isascii() and project_id.isalnum()):
             raise ValueError(f"project_id {project_id!r} must be the letters and digits of a project id")
         self._project = project_id
@@ -231,6 +233,10 @@ class _HttpSource(ListingSource):
         /,
     ) -> None:
         await self.aclose()
+
+    def status_of(self, word: str, /) -> JobStatus:
+        """Return what a status word means by itself, without the job's files."""
+        return status_of_word(word, self._words)
 
     async def aclose(self) -> None:
         """Close the session, unless it was borrowed. Shielded from cancellation."""
@@ -299,6 +305,8 @@ def _named_skew(error: AuthenticationError, proof: Mapping[str, str], reply: Rep
 class ManagementSource(_HttpSource):
     """The management plane: jobs of all graphs of a project, by graph id.
 
+    Queries and the list tell the same of a job. Where one leaves out the files of an import, a query may tell them.
+
     Args:
         endpoint: such as `https://ges.eu-west-101.myhuaweicloud.eu`.
         project_id: the project's id.
@@ -307,8 +315,11 @@ class ManagementSource(_HttpSource):
         session: an `aiohttp.ClientSession` to borrow, with its proxies and TLS settings; never closed here.
         allow_http: allow plain http to a host other than loopback.
         max_reply_bytes: the largest reply that is read, in bytes.
+        status_words: what words mean that no API document names, such as `{"halted": "cancelled"}`: word to
+            `JobStatus` or its value. Case, `_` and `-` make no difference. They outweigh the documents' own.
 
     Raises:
+        TypeError: when an argument has a wrong type.
         ValueError: when an argument cannot work; the text says what to give.
     """
 
@@ -325,6 +336,7 @@ class ManagementSource(_HttpSource):
         session: Session | None = None,
         allow_http: bool = False,
         max_reply_bytes: int = MAX_REPLY_BYTES,
+        status_words: Mapping[str, JobStatus | str] | None = None,
     ) -> None:
         problem = credentials_problem(credentials)
         if problem:
@@ -332,7 +344,9 @@ class ManagementSource(_HttpSource):
             raise TypeError(problem)
         if api not in {"v2", "v1.0"}:
             raise ValueError(f"api={api!r} must be 'v2' or 'v1.0'")
-        super().__init__(project_id, credentials, session, max_reply_bytes, allow_http=allow_http)
+        super().__init__(
+            project_id, credentials, session, max_reply_bytes, allow_http=allow_http, status_words=status_words
+        )
         self._base = checked_base(endpoint, "endpoint", allow_http=allow_http)
         self._status = status_v2 if api == "v2" else status_v1
         self._urls: dict[JobRef, URL] = {}
@@ -360,7 +374,7 @@ class ManagementSource(_HttpSource):
             if len(self._urls) >= _URLS_KEPT:
                 self._urls.clear()
             url = self._urls[ref] = self._url(self._base, self._status.PATH, {}, graph=ref.graph, job=ref.job_id)
-        return await self._ask(url, f"looking at job {ref}", lambda reply: self._status.read(reply, ref))
+        return await self._ask(url, f"looking at job {ref}", lambda reply: self._status.read(reply, ref, self._words))
 
     async def list_window(self, scope: str, /, *, offset: int, limit: int, wanted: Wanted) -> ListWindow:
         """Read a part of the job centre (Querying Job Details in the Job Center). May be cancelled at any await.
@@ -369,7 +383,7 @@ class ManagementSource(_HttpSource):
             SourceError: when the list could not be read.
         """
         page, as_of = await self._page({"offset": str(offset), "limit": str(limit)})
-        return await _window(page, wanted, lambda found: self._centre.read_job(found, as_of))
+        return await _window(page, wanted, lambda found: self._centre.read_job(found, as_of, self._words))
 
     async def jobs(
         self,
@@ -395,7 +409,7 @@ class ManagementSource(_HttpSource):
 
         async def window(offset: int) -> ListWindow:
             page, as_of = await self._page({**filters, "offset": str(offset), "limit": str(_PAGE)})
-            return await _window(page, _everything, lambda found: self._centre.read_job(found, as_of))
+            return await _window(page, _everything, lambda found: self._centre.read_job(found, as_of, self._words))
 
         async for job in _pages(window):
             yield job
@@ -410,7 +424,11 @@ class ManagementSource(_HttpSource):
 class EngineSource(_HttpSource):
     """The engines of some graphs: jobs by graph name, each graph at its own server.
 
-    The engine tells no files and no times, and the reason of a failure only to a single query.
+    A query tells the status word, and the reason of a failure. What the list tells depends on the edition of the
+    graph. The memory edition's tells progress, the reason of a failure and the files of an import, so that a partly
+    loaded import is found there and nowhere else; its times only where they name their zone. The database edition's
+    tells nothing but the request that started the job, so that nobody can tell there whether an import was loaded
+    in full. A graph counts as one of the memory edition until its list shows otherwise.
 
     Args:
         endpoints: graph name to the URL of its server, or to several URLs of the same; the next is
@@ -420,12 +438,16 @@ class EngineSource(_HttpSource):
         session: an `aiohttp.ClientSession` to borrow, with its proxies and TLS settings; never closed here.
         allow_http: allow plain http to a host other than loopback.
         max_reply_bytes: the largest reply that is read, in bytes.
+        status_words: what words mean that no API document names, such as `{"halted": "cancelled"}`: word to
+            `JobStatus` or its value. Case, `_` and `-` make no difference. They outweigh the documents' own.
 
     Raises:
+        TypeError: when an argument has a wrong type.
         ValueError: when an argument cannot work; the text says what to give.
     """
 
     explains_failures = True
+    list_confirms_imports = True
 
     def __init__(
         self,
@@ -436,15 +458,19 @@ class EngineSource(_HttpSource):
         session: Session | None = None,
         allow_http: bool = False,
         max_reply_bytes: int = MAX_REPLY_BYTES,
+        status_words: Mapping[str, JobStatus | str] | None = None,
     ) -> None:
         self._bases: dict[str, deque[str]] = {}
+        self._editions: dict[str, engine_list.Edition] = {}
         problem = credentials_problem(credentials)
         if problem:
             del credentials
             raise TypeError(problem)
         if not isinstance(endpoints, Mapping) or not endpoints:
             raise ValueError('endpoints must map graph names to server URLs, such as {"movies": "https://10.0.0.5"}')
-        super().__init__(project_id, credentials, session, max_reply_bytes, allow_http=allow_http)
+        super().__init__(
+            project_id, credentials, session, max_reply_bytes, allow_http=allow_http, status_words=status_words
+        )
         self._bases = {graph: _checked_bases(graph, urls, allow_http=allow_http) for graph, urls in endpoints.items()}
 
     def __repr__(self) -> str:
@@ -466,6 +492,14 @@ class EngineSource(_HttpSource):
         """Name the graph: its engine keeps its own list."""
         return ref.graph or ""
 
+    def tells_files(self, scope: str, /) -> Literal["query", "list"] | None:
+        """Return "list" for a graph of the memory edition, and of an edition that is not known yet; else `None`."""
+        return None if self._editions.get(scope) == "database" else "list"
+
+    def tells_reason(self, scope: str, /) -> Literal["query", "list", "either"] | None:
+        """Return "query" for a graph of the database edition, else "either"."""
+        return "query" if self._editions.get(scope) == "database" else "either"
+
     async def get(self, ref: JobRef, /) -> Job:
         """Read one job, and not its results. May be cancelled at any await.
 
@@ -479,7 +513,9 @@ class EngineSource(_HttpSource):
         base = self._bases[graph][0]
         url = self._url(base, engine_status.PATH, engine_status.QUERY, graph=graph, job=ref.job_id)
         with self._turning(graph, base):
-            return await self._ask(url, f"looking at job {ref}", lambda reply: engine_status.read(reply, ref))
+            return await self._ask(
+                url, f"looking at job {ref}", lambda reply: engine_status.read(reply, ref, self._words)
+            )
 
     async def list_window(self, scope: str, /, *, offset: int, limit: int, wanted: Wanted) -> ListWindow:
         """Read a part of a graph's engine list (Querying the Job List). May be cancelled at any await.
@@ -496,7 +532,19 @@ class EngineSource(_HttpSource):
                 f"listing the jobs of graph {scope}",
                 lambda reply: (engine_list.read(reply, scope), reply.as_of),
             )
-        return await _window(page, wanted, lambda found: engine_list.read_job(found, scope, as_of))
+        if scope not in self._editions:
+            for entry in next(page.parts()).samples():
+                self._learn_edition(scope, engine_list.edition_of(entry))
+
+        def read(found: Glance) -> Job | None:
+            self._learn_edition(scope, engine_list.edition_of(found.entry))
+            return engine_list.read_job(found, scope, as_of, self._words)
+
+        return await _window(page, wanted, read)
+
+    def _learn_edition(self, graph: str, edition: engine_list.Edition | None) -> None:
+        if edition is not None:
+            self._editions[graph] = edition
 
     async def jobs(self, *, status: JobStatus | None = None, graph: str | None = None) -> AsyncIterator[Job]:
         """Iterate over the jobs the engines keep, each once; for finding ids that were lost.
@@ -546,30 +594,38 @@ def _everything(ids: Sequence[str], words: Sequence[str | None]) -> Sequence[int
     return range(len(ids))
 
 
-async def _window(page: Page, wanted: Wanted, read_job: Callable[[Glance], Job]) -> ListWindow:
-    """Read a page part by part, giving control back to the event loop between them."""
+async def _window(page: Page, wanted: Wanted, read_job: Callable[[Glance], Job | None]) -> ListWindow:
+    """Read a page part by part, giving control back to the event loop between them.
+
+    Of a job that stands in it more than once, the furthest state is taken.
+    """
     ids: list[str] = []
-    jobs: list[Job] = []
+    jobs: dict[str, Job] = {}
+    words: list[str | None] = []
     unread: set[str] = set()
     skipped = 0
     newest_at: Literal["start", "end"] | None = None
     for part in page.parts():
         newest_at = newest_at or (None if ids else part.newest_at())
-        blank = [] if all(part.words) else [at for at, word in enumerate(part.words) if not word]
         for found in part.glances(wanted(part.ids, part.words)):
-            if found.word is None:
+            job = read_job(found)
+            if job is None:
                 unread.add(found.job_id)
             else:
-                jobs.append(read_job(found))
-        unread.update(part.ids[at] for at in blank)
+                earlier = jobs.get(found.job_id)
+                jobs[found.job_id] = job if earlier is None else furthest(earlier, job)
         ids += part.ids
+        words += part.words
         skipped += part.skipped
         await anyio.lowlevel.checkpoint()
+    if not all(words):
+        named = {job_id for job_id, word in zip(ids, words, strict=True) if word}
+        unread.update(job_id for job_id in ids if job_id not in named)
     return ListWindow(
         ids=tuple(ids),
-        jobs=tuple(jobs),
+        jobs=tuple(jobs.values()),
         total=page.total,
-        unread=frozenset(unread),
+        unread=frozenset(unread - jobs.keys()),
         skipped=skipped,
         newest_at=newest_at,
     )

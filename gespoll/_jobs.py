@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 import attrs
 import msgspec
 
-FileKind = Literal["schema", "vertexset", "edgeset"]
+FileKind = Literal["schema", "vertexset", "edgeset", "other"]
 
 
 class JobStatus(enum.StrEnum):
@@ -145,7 +145,7 @@ class ImportFile:
     """How one file of a bulk import fared (`job_detail` of the job status documents)."""
 
     kind: FileKind
-    """Which part of the graph the file holds."""
+    """Which part of the graph the file holds; "other" where the engine's list has no such name."""
     path: str | None = None
     """The file's OBS path."""
     status: str | None = None
@@ -405,6 +405,20 @@ def status_of_word(word: str, words: StatusWords = STATUS_WORDS) -> JobStatus:
         words: what words mean.
     """
     return words.get(_spelled(word), JobStatus.UNKNOWN)
+
+
+def furthest(one: Job, other: Job) -> Job:
+    """Return which of two records of one job is further on: of two ends the worse, of equals the one that says more."""
+    return max(one, other, key=_how_far)
+
+
+def _how_far(job: Job) -> tuple[int, int, bool, bool]:
+    worse = _ENDS.index(job.status) if job.status in _ENDS else 0
+    return job.status.rank, worse, job.tells_files, job.fail_reason is not None
+
+
+_ENDS = (JobStatus.SUCCESS, JobStatus.CANCELLED, JobStatus.PARTIALLY_FAILED, JobStatus.FAILED)
+"""From good to bad."""
 
 
 def effective_status(word: str, files: Iterable[ImportFile] | None, words: StatusWords = STATUS_WORDS) -> JobStatus:

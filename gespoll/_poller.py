@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, Unpack
 from gespoll._credentials import Credentials, credentials_problem
 from gespoll._environment import Given, complete
 from gespoll._http import MAX_REPLY_BYTES, EngineSource, ManagementSource, Session
-from gespoll._jobs import Job, JobRef
+from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._loop import Loop
 from gespoll._observer import Observer, WaitStarted, check_observers
 from gespoll._scheduler import (
@@ -412,6 +412,7 @@ def connect(
     session: Session | None = None,
     allow_http: bool = False,
     max_reply_bytes: int = MAX_REPLY_BYTES,
+    status_words: Mapping[str, JobStatus | str] | None = None,
     rng: random.Random | None = None,
     wall_clock: Callable[[], datetime] | None = None,
     observers: Iterable[Observer] = (),
@@ -434,6 +435,8 @@ def connect(
         session: an `aiohttp.ClientSession` to borrow; never closed here.
         allow_http: allow plain http to a host other than loopback.
         max_reply_bytes: the largest reply that is read, in bytes.
+        status_words: what words mean that no API document names, such as `{"halted": "cancelled"}`: word to
+            `JobStatus` or its value. Case, `_` and `-` make no difference. They outweigh the documents' own.
         rng: as for `Poller`.
         wall_clock: as for `Poller`.
         observers: as for `Poller`.
@@ -465,6 +468,7 @@ def connect(
             session=session,
             allow_http=allow_http,
             max_reply_bytes=max_reply_bytes,
+            status_words=status_words,
         )
     else:
         source = EngineSource(
@@ -474,6 +478,7 @@ def connect(
             session=session,
             allow_http=allow_http,
             max_reply_bytes=max_reply_bytes,
+            status_words=status_words,
         )
     return Poller(source, close_source=True, rng=rng, wall_clock=wall_clock, observers=observers, **knobs)
 

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import attrs
 
-from gespoll._jobs import Job, JobRef
+from gespoll._jobs import Job, JobRef, JobStatus, status_of_word
 
 Wanted = Callable[[Sequence[str], Sequence[str | None]], Sequence[int]]
 """Asked with the ids and the status words of some entries: at which places are whole records wanted?
@@ -34,7 +34,7 @@ class ListWindow:
     total: int | None = None
     """Number of all jobs in the list, where the server tells."""
     unread: frozenset[str] = frozenset()
-    """Ids whose entries were there but had no status."""
+    """Sightings: ids whose entries were there, but had no status, or could not be read in full."""
     skipped: int = 0
     """Entries without a readable id, which count for the paging all the same."""
     newest_at: Literal["start", "end"] | None = None
@@ -49,6 +49,8 @@ class JobSource(Protocol):
     """Whether `get` may tell the files of an import that another reading left out."""
     explains_failures: bool = False
     """Whether `get` tells the reason of a failure that a list entry leaves out."""
+    list_confirms_imports: bool = False
+    """Whether the list may tell the files of an import that `get` leaves out."""
 
     @abstractmethod
     async def get(self, ref: JobRef, /) -> Job:
@@ -68,6 +70,28 @@ class JobSource(Protocol):
     def scope(self, ref: JobRef, /) -> str:
         """Name the list, limit and server a job belongs to. Within a scope, a job id means one job."""
         return ""
+
+    def tells_files(self, scope: str, /) -> Literal["query", "list"] | None:
+        """Return which channel may tell the files of an import that the other leaves out; `None` where neither does.
+
+        Args:
+            scope: as `scope` named it; what a source knows of one may change with each reply.
+        """
+        if self.confirms_imports:
+            return "query"
+        return "list" if self.list_confirms_imports else None
+
+    def tells_reason(self, scope: str, /) -> Literal["query", "list", "either"] | None:
+        """Return which channel may tell the reason of a failure that the other leaves out; `None` where neither does.
+
+        Args:
+            scope: as `scope` named it; what a source knows of one may change with each reply.
+        """
+        return "query" if self.explains_failures else None
+
+    def status_of(self, word: str, /) -> JobStatus:
+        """Return what a status word of this source means by itself, without the job's files."""
+        return status_of_word(word)
 
 
 @runtime_checkable

@@ -28,6 +28,7 @@ from gespoll import (
     SourceError,
     Throttled,
 )
+from gespoll._jobs import extended_words
 from gespoll._wire import engine_list, engine_status, iam_token, status_v1, status_v2
 from gespoll._wire.job_centre import V1, V2
 from gespoll._wire.listing import Glance, Page
@@ -40,6 +41,9 @@ NOON = datetime(2030, 1, 2, 12, tzinfo=UTC)
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 
 Read = Callable[[Reply, JobRef], Job]
+ReadEntry = Callable[[Glance], Job | None]
+UNDECODABLE = [b'"x": 1e400', b'"x": ' + b"9" * 5000, b'"x": ' + b"[" * 5000 + b"]" * 5000, b'"a": [1], "a": []']
+"""Fields that make a record say less than was sent, or nothing, when it is decoded."""
 SINGLE_READERS = pytest.mark.parametrize("read", [status_v1.read, status_v2.read, engine_status.read])
 
 
@@ -95,13 +99,27 @@ def centre(entries: object) -> list[tuple[str, str | None]]:
 def centre_job(body: bytes) -> Job:
     """Read the only entry of a v2 job list."""
     (found,) = glances(V2.read_page(reply(b'{"job_list": [' + body + b"]}")))
-    return V2.read_job(found, None)
+    return readable(V2.read_job(found, None))
+
+
+def readable(job: Job | None) -> Job:
+    """Make sure that an entry is a job, not only a sighting."""
+    assert job is not None
+    return job
 
 
 def engine_job(**fields: Any) -> Job:
     """Read the only entry of an engine list."""
     (found,) = glances(engine_list.read(reply({"jobs": [{"jobId": "j", "status": "success"} | fields]}), "g"))
-    return engine_list.read_job(found, "g", NOON)
+    return readable(engine_list.read_job(found, "g", NOON))
+
+
+def entry_job(field: bytes, key: str, read_page: Callable[[Reply], Page], read_job: ReadEntry) -> Job | None:
+    """Read the only entry of a list, which is a success with some field beside it; its id is read in any case."""
+    body = b'{"%b": [{"jobId": "j", "status": "success", %b}]}' % (key.encode(), field)
+    (found,) = glances(read_page(reply(body)))
+    assert found.job_id == "j"
+    return read_job(found)
 
 
 def fault(body: object, status: int = 400, ref: JobRef | None = REF, **headers: str) -> GespollError:
@@ -206,7 +224,7 @@ class TestGoldenReplies:
         """Ids, words and requests, with the raw request decoded; nothing else is told."""
         page = engine_list.read(golden("engine_list_success"), "ges_j60071198_hdfs_fdb")
         assert page.total == 3
-        jobs = [engine_list.read_job(found, "ges_j60071198_hdfs_fdb", NOON) for found in glances(page)]
+        jobs = [readable(engine_list.read_job(found, "ges_j60071198_hdfs_fdb", NOON)) for found in glances(page)]
         entries = json.loads(golden("engine_list_success").body)["jobs"]
         assert jobs == [
             Job(
@@ -407,14 +425,76 @@ class TestRecord:
             ({"fail_reason": "disk full", "error_msg": "no"}, "disk full"),
             ({"fail_reason": " ", "error_msg": "no"}, "no"),
             ({"errorMessage": "no"}, "no"),
-            ({}, None),
+            ({}, "GES.8013"),
+            ({"error_code": "0"}, None),
         ],
     )
     def test_reason_of_a_failure(self, fields: dict[str, str], reason: str | None) -> None:
-        """The reason, or else the error text beside it."""
-        assert v2(status="failed", error_code="GES.8013", **fields).fail_reason == reason
+        """The reason, or else the error text beside it, or else its code."""
+        assert v2(**{"status": "failed", "error_code": "GES.8013"} | fields).fail_reason == reason
 
-    @pytest.mark.parametrize("code", ["", None, " "])
+    @pytest.mark.parametrize("word", ["success", "running", "thawing"])
+    @SINGLE_READERS
+    def test_error_text_beside_another_word_is_no_reason(self, read: Read, word: str) -> None:
+        """Some servers say "OK" there."""
+        found = read(reply({"status": word, "errorMessage": "OK", "error_msg": "OK", "errorCode": "0"}), REF)
+        assert (found.reported_status, found.fail_reason) == (word, None)
+
+    def test_reason_beside_a_success(self) -> None:
+        """It is none, unless files say that something failed."""
+        assert v2(fail_reason="none").fail_reason is None
+        assert v2(fail_reason="row 3", job_detail={"edgeset_path": [{"failed_lines": 1}]}).fail_reason == "row 3"
+
+    def test_record_inside_job(self) -> None:
+        """One document's table shows it so, with the error beside it; its example does not."""
+        detail = {"edgesetPath": [{"path": "e", "status": "partFailed"}]}
+        inner = {"jobId": "j", "status": "success", "jobName": "ImportGraph", "jobDetail": detail, "errorCode": ""}
+        found = status_v1.read(reply({"errorCode": "", "errorMessage": None, "Job": inner}), REF)
+        assert (found.status, found.name, len(found.bad_files)) == (JobStatus.PARTIALLY_FAILED, "ImportGraph", 1)
+        assert found.raw["Job"] == inner
+
+    @SINGLE_READERS
+    def test_error_beside_a_record_inside_job(self, read: Read) -> None:
+        """It explains a failure, and makes a success a failed poll."""
+        body = {"errorCode": "GES.7006", "errorMessage": "no", "Job": {"status": "failed"}}
+        assert (read(reply(body), REF).fail_reason or "").startswith("no")
+        with pytest.raises(ServiceUnavailable):
+            read(reply(body | {"Job": {"status": "success"}}), REF)
+
+    @pytest.mark.parametrize("status", [200, 201, 202, 203, 206])
+    @SINGLE_READERS
+    def test_record_with_any_status_of_success_is_read(self, read: Read, status: int) -> None:
+        """A proxy that transforms makes a 203 of a 200."""
+        assert read(reply({"status": "success"}, status), REF).status is JobStatus.SUCCESS
+
+    @SINGLE_READERS
+    def test_words_of_ones_own(self, read: Callable[..., Job]) -> None:
+        """They are read like those of the documents, and what they mean decides what an error beside them is."""
+        words = extended_words({"halted": "cancelled"})
+        found = read(reply({"status": "Halted", "errorCode": "GES.1", "errorMessage": "by hand"}), REF, words)
+        assert (found.status, found.reported_status) == (JobStatus.CANCELLED, "Halted")
+        assert (found.fail_reason or "").startswith("by hand")
+
+    @pytest.mark.parametrize("field", [*UNDECODABLE, b'"status": "failed"'])
+    @SINGLE_READERS
+    def test_record_that_cannot_be_read_in_full_is_a_failed_poll(self, read: Read, field: bytes) -> None:
+        """It is not read in part."""
+        with pytest.raises(ProtocolError):
+            read(reply(b'{"status": "success", ' + field + b"}"), REF)
+
+    def test_field_that_stands_twice_is_named(self) -> None:
+        """Its first value would be lost, and it may be the one that counts."""
+        with pytest.raises(ProtocolError, match="the reply holds a field twice"):
+            status_v2.read(reply(b'{"status": "success", "a": {"b": 1, "b": 2}}'), REF)
+
+    @given(st.dictionaries(st.text(), st.text() | st.dictionaries(st.text(), st.sampled_from(['":', '\\":', '"a":']))))
+    def test_text_that_looks_like_a_field_is_none(self, fields: dict[str, object]) -> None:
+        """Only what stands twice is taken for it."""
+        record = {**fields, "status": "running", "x": '": ":'}
+        for body in (json.dumps(record), json.dumps(record, ensure_ascii=False, indent=1)):
+            assert status_v2.read(reply(body.encode()), REF).status is JobStatus.RUNNING
+
+    @pytest.mark.parametrize("code", ["", None, " ", "0"])
     @SINGLE_READERS
     def test_blank_error_code_of_a_success(self, read: Read, code: str | None) -> None:
         """It is no error."""
@@ -427,6 +507,14 @@ class TestRecord:
         """It is the query that failed, not the job that is done."""
         with pytest.raises(ServiceUnavailable, match="code GES"):
             read(reply({"status": word, "errorCode": "GES.7006"}), REF)
+
+    @pytest.mark.parametrize("word", ["cancelled", "partiallyFailed", "part_failed", "killed"])
+    @SINGLE_READERS
+    def test_error_code_beside_another_bad_end(self, read: Read, word: str) -> None:
+        """It is the job's own, too."""
+        found = read(reply({"status": word, "errorCode": "GES.8013", "errorMessage": "format"}), REF)
+        assert found.status in {JobStatus.CANCELLED, JobStatus.PARTIALLY_FAILED}
+        assert found.fail_reason in {"format", "format (GES.8013)"}
 
     @pytest.mark.parametrize("word", ["failed", "Failed", " failed "])
     @SINGLE_READERS
@@ -464,7 +552,15 @@ class TestRecord:
             v2(job_id="a\n" + "b" * 999)
         assert str(caught.value) == f"looking at job g/j: the reply describes another job, a {'b' * 198}"
 
-    @pytest.mark.parametrize("told", ["j", None, "", 5])
+    @pytest.mark.parametrize("key", ["job_id", "jobId"])
+    def test_job_id_that_is_a_whole_number_is_its_digits(self, key: str) -> None:
+        """It is compared as such."""
+        read = status_v2.read if key == "job_id" else status_v1.read
+        assert read(reply({"status": "running", key: 42}), JobRef("42", "g")).status is JobStatus.RUNNING
+        with pytest.raises(ProtocolError, match="the reply describes another job, 42"):
+            read(reply({"status": "running", key: 42}), REF)
+
+    @pytest.mark.parametrize("told", ["j", None, "", 5.5])
     def test_job_id_may_be_untold(self, told: object) -> None:
         """The reply is about the job that was asked for."""
         assert v2(job_id=told).ref is REF
@@ -544,6 +640,16 @@ class TestEngineStatus:
         """The database edition says result: failed."""
         with pytest.raises(JobNotFound):
             engine(status="", errorCode="GES.8301", errorMessage="can not find job, jobId is j", result="failed")
+
+    @pytest.mark.parametrize("status", [200, 400, 404])
+    def test_missing_graph(self, status: int) -> None:
+        """Its code is elsewhere that of a wrong parameter, which this query cannot have."""
+        body = {"errorMessage": "Graph [ p -g] does not exist", "errorCode": "GES.8000", "result": "failed"}
+        with pytest.raises(JobNotFound) as caught:
+            engine_status.read(reply(body, status), REF)
+        assert caught.value.graph_missing
+        with pytest.raises(RequestRejected):
+            status_v2.read(reply(body, status), REF)
 
 
 class TestEngineList:
@@ -626,7 +732,7 @@ class TestLongLists:
         page = engine_list.read(reply(self.body(9000)), "g")
         *_, last = page.parts()
         (found,) = last.glances([len(last.ids) - 1])
-        job = engine_list.read_job(found, "g", None)
+        job = readable(engine_list.read_job(found, "g", None))
         assert (job.ref.job_id, job.request) == ("j8999", JobRequest(command="x", body=TRICKY["body"]))
 
     def test_one_entry_of_a_wrong_shape_hides_no_other(self) -> None:
@@ -653,11 +759,32 @@ class TestLongLists:
         with pytest.raises(ProtocolError, match="the reply holds no list of jobs"):
             engine_list.read(reply(body), "g")
 
-    def test_deep_nesting_is_survived(self) -> None:
-        """No more is read than is safe."""
-        body = b'{"jobs": [{"jobId": "a", "request": ' + b"[" * 400_000 + b"]" * 400_000 + b"}]}"
+    @pytest.mark.parametrize("opening", [b"[", b'{"a": '])
+    def test_deep_nesting_is_survived(self, opening: bytes) -> None:
+        """The entry is there, and not read."""
+        nested = opening * 100_000 + b"1" + {b"[": b"]"}.get(opening, b"}") * 100_000
+        body = b'{"jobs": [{"jobId": "a", "request": ' + nested + b"}]}"
+        assert listed(engine_list.read(reply(body), "g")) == [("a", None)]
+
+    def test_entry_that_is_neither_readable_nor_short_is_a_failed_poll(self) -> None:
+        """Looking for its end would take too long."""
+        body = b'{"jobs": [{"jobId": "a", "x": NaN, "y": "' + b"y" * 2_000_000 + b'"}]}'
         with pytest.raises(ProtocolError):
             listed(engine_list.read(reply(body), "g"))
+
+    @pytest.mark.parametrize("damage", [b'{"jobId": "b", "x": [}', b'{"jobId": "b", "x": "}', b'{"jobId": "b"]', b"}"])
+    def test_brackets_that_do_not_match_are_a_failed_poll(self, damage: bytes) -> None:
+        """Nobody knows where the next entry begins."""
+        body = b'{"jobs": [{"jobId": "a", "status": "running"}, ' + damage + b', {"jobId": "c"}]}'
+        with pytest.raises(ProtocolError):
+            listed(engine_list.read(reply(body), "g"))
+
+    def test_id_of_an_unreadable_entry_is_its_own(self) -> None:
+        """Not one of something inside it, nor of a text."""
+        inside = b'{"a": {"jobId": "no"}, "b": "\\"jobId\\": \\"no\\"", "c": NaN, "d": "jobId", "e": "no"'
+        for end, ids in ((b', "jobId": "j"}', ["j"]), (b', "jobId": 7}', []), (b"}", [])):
+            (part,) = engine_list.read(reply(b'{"jobs": [' + inside + end + b"]}"), "g").parts()
+            assert (part.ids, part.skipped) == (ids, 1 - len(ids))
 
     @pytest.mark.parametrize(
         ("begins", "newest"),
@@ -726,9 +853,9 @@ class TestListPage:
         """The job is there, and its status is to be asked for."""
         assert centre([{"job_id": "j", "status": 5}, {"job_id": "k", "status": "x"}]) == [("j", None), ("k", "x")]
 
-    @pytest.mark.parametrize("field", [b'"name": "\xb4\xed"', b'"job_name": "\xb4\xed"', b'"x": 1e999'])
-    def test_entry_with_an_undecodable_field_keeps_its_status(self, field: bytes) -> None:
-        """One odd field spoils neither the entry nor the list."""
+    @pytest.mark.parametrize("field", [b'"name": "\xb4\xed"', b'"job_name": "\xb4\xed"', b'"x": 1e99'])
+    def test_entry_with_an_odd_field_keeps_its_status(self, field: bytes) -> None:
+        """A text that is no UTF-8, and a huge number that can be read, spoil neither the entry nor the list."""
         found = centre_job(b'{"job_id": "j", "status": "failed", ' + field + b"}")
         assert (found.ref, found.status) == (JobRef("j"), JobStatus.FAILED)
 
@@ -778,6 +905,207 @@ class TestListPage:
         """No single job is not found by it."""
         with pytest.raises(RequestRejected):
             V2.read_page(reply({"error_code": "GES.7000", "error_msg": "no graph"}, 400))
+
+
+LIST_READERS = pytest.mark.parametrize(
+    ("key", "read_page", "read_job"),
+    [
+        pytest.param("jobList", V1.read_page, lambda found: V1.read_job(found, NOON), id="job centre"),
+        pytest.param(
+            "jobs",
+            lambda found: engine_list.read(found, "g"),
+            lambda found: engine_list.read_job(found, "g", NOON),
+            id="engine",
+        ),
+    ],
+)
+
+
+class TestSighting:
+    """Entries that show that a job is there, and tell nothing else of it."""
+
+    @pytest.mark.parametrize("field", UNDECODABLE)
+    @LIST_READERS
+    def test_entry_that_cannot_be_read_in_full(
+        self, field: bytes, key: str, read_page: Callable[[Reply], Page], read_job: ReadEntry
+    ) -> None:
+        """It is not read as less than it says."""
+        assert entry_job(field, key, read_page, read_job) is None
+
+    @LIST_READERS
+    def test_entry_with_the_error_of_a_poll(
+        self, key: str, read_page: Callable[[Reply], Page], read_job: ReadEntry
+    ) -> None:
+        """A success that the service could not look up is none."""
+        assert entry_job(b'"errorCode": "GES.7006"', key, read_page, read_job) is None
+        assert entry_job(b'"errorCode": "0"', key, read_page, read_job) is not None
+
+    @pytest.mark.parametrize(
+        "field", [b'"x": ' + b"[" * 5000 + b"]" * 5000, b'"x": "\\ud83d"', b'"x": NaN', b'"x": "\t"']
+    )
+    @pytest.mark.parametrize("others", [1, 9000])
+    def test_entry_that_no_decoder_takes_hides_no_other(self, field: bytes, others: int) -> None:
+        """In a short list and in a long one."""
+        good = [b'{"jobId": "%d", "status": "running", "b": "]}, {"}' % number for number in range(others)]
+        body = b'{"jobs": [' + b", ".join([*good, b'{"jobId": "bad", ' + field + b"}", *good]) + b'], "jobCount": 7}'
+        page = engine_list.read(reply(body), "g")
+        assert page.total == 7
+        found = listed(page)
+        assert [each for each in found if each[0] != "bad"] == [
+            (str(number), "running") for number in range(others)
+        ] * 2
+
+
+class TestMemoryEditionList:
+    """Entries of the engine's list as the memory edition writes them."""
+
+    def test_the_documents_example(self) -> None:
+        """Kind, reason, files, progress and request; no time, since nothing says in which zone they are."""
+        page = engine_list.read(golden("engine_list_memory"), "g")
+        assert page.total == 3
+        failed, lossy, running = (readable(engine_list.read_job(found, "g", NOON)) for found in glances(page))
+        assert (failed.status, failed.name, failed.is_import) == (JobStatus.FAILED, "Algorithm", False)
+        assert failed.fail_reason == "Running algorithm [shortest_path] error: parameter [source] is invalid!"
+        assert failed.request == JobRequest(body={"algorithmName": "shortest_path", "parameters": {"target": "Lily"}})
+        assert (lossy.status, lossy.name, lossy.is_import) == (JobStatus.PARTIALLY_FAILED, "ImportGraph", True)
+        assert lossy.bad_files == (
+            ImportFile(
+                kind="edgeset",
+                path="/bucket/edge.csv",
+                status="success",
+                total_lines=1659,
+                failed_lines=3,
+                successful_lines=1656,
+            ),
+        )
+        assert [file.kind for file in lossy.files or ()] == ["edgeset", "vertexset", "schema"]
+        assert (lossy.total_lines, lossy.failed_lines, lossy.request) == (1854, 3, None)
+        assert (running.status, running.files, running.progress) == (JobStatus.RUNNING, None, 0.4)
+        assert {each.begin_time for each in (failed, lossy, running)} == {None}
+        assert {each.end_time for each in (failed, lossy, running)} == {None}
+        assert (failed.as_of, failed.raw["canStop"]) == (NOON, False)
+
+    @pytest.mark.parametrize(
+        ("told", "progress"),
+        [(0, 0.0), ("0", 0.0), (50, 0.5), (" 50 ", 0.5), (12.5, 0.125), ("12.5", 0.125), (100, 1.0), ("100", 1.0)],
+    )
+    def test_progress(self, told: object, progress: float) -> None:
+        """From 0 to 100, a number or a text; from 0 to 1 here."""
+        assert engine_job(progress=told).progress == progress
+
+    @pytest.mark.parametrize("told", [None, "", "x", -1, 101, "101", True, [50], "1e1"])
+    def test_progress_that_is_none(self, told: object) -> None:
+        """Nothing is guessed."""
+        assert engine_job(progress=told).progress is None
+
+    def test_progress_of_the_management_plane_is_not_used(self) -> None:
+        """It is reserved, and always 0."""
+        assert v2(status="running", job_progress=50).progress is None
+
+    @pytest.mark.parametrize(
+        ("told", "moment"),
+        [
+            ("2030-01-02T12:00:00Z", NOON),
+            ("2030-01-02 20:00:00+08:00", NOON),
+            (1893585600, NOON),
+            ("1893585600", NOON),
+            (1893585600000, NOON),
+            (1893585600000000, NOON),
+            (1893585600.0, NOON),
+            ("2030-01-02 12:00:00", None),
+            ("20300102", None),
+            ("20300102120000", None),
+            (0, None),
+            (-1, None),
+            (True, None),
+            (1e300, None),
+            ("", None),
+            (None, None),
+            ({}, None),
+        ],
+    )
+    def test_times_that_name_no_zone_are_not_read(self, told: object, moment: datetime | None) -> None:
+        """They are local to a zone that nobody tells, and never UTC."""
+        found = engine_job(taskType="Algorithm", startTime=told, endTime=told)
+        assert (found.begin_time, found.end_time) == (moment, moment)
+
+    @pytest.mark.parametrize(
+        ("files", "kinds"),
+        [
+            (None, None),
+            ("x", None),
+            ([], ()),
+            ([{"edgeFiles": {}}, {"vertexFiles": {}}], ("edgeset", "vertexset")),
+            ([{"edgeFiles": {}, "schemaFiles": {}}], ("edgeset", "schema")),
+            ({"edgeFiles": [{}, {}]}, ("edgeset", "edgeset")),
+            ([{"deltaFiles": {}}], ("other",)),
+            ([{"fileName": "a"}], ("other",)),
+            (["a"], ("other",)),
+        ],
+    )
+    def test_shapes_of_the_files(self, files: object, kinds: tuple[str, ...] | None) -> None:
+        """No file is passed over, whatever it is called."""
+        found = engine_job(files=files).files
+        assert (None if found is None else tuple(file.kind for file in found)) == kinds
+
+    @given(
+        st.sampled_from(["edgeFiles", "vertexFiles", "schemaFiles", "newFiles"]),
+        st.sampled_from(["Lines", "Labels"]),
+        st.sampled_from(["success", "complete", "", None]),
+        st.integers(1, 10**9),
+        st.sampled_from([("failed", 0), ("failed", 1), ("successful", -1)]),
+    )
+    def test_a_spoilt_file_is_never_a_success(
+        self, key: str, unit: str, word: str | None, lines: int, loss: tuple[str, int]
+    ) -> None:
+        """The counts outweigh the words (rule 3)."""
+        name, number = loss
+        losses: dict[str, dict[str, object]] = {
+            "failed": {f"failed{unit}": lines if number else f"{lines} lost"},
+            "successful": {f"total{unit}": lines, f"successful{unit}": lines - 1},
+        }
+        file = {"fileName": "a", "status": word, **losses[name]}
+        assert (
+            engine_job(files=[{"edgeFiles": {"status": "success"}}, {key: file}]).status is JobStatus.PARTIALLY_FAILED
+        )
+
+    def test_reason_only_of_what_failed(self) -> None:
+        """A success has none."""
+        assert engine_job(status="failed", failReason="no").fail_reason == "no"
+        assert engine_job(status="success", failReason="no").fail_reason is None
+
+    @pytest.mark.parametrize(("raw", "body"), [('{"a": 1}', {"a": 1}), ("{a", "{a"), ({"a": 1}, {"a": 1}), ([1], [1])])
+    def test_request(self, raw: object, body: object) -> None:
+        """Its body alone, a text as a rule."""
+        assert engine_job(taskType="Algorithm", rawRequest=raw).request == JobRequest(body=body)
+
+    @pytest.mark.parametrize(
+        ("entry", "edition"),
+        [
+            ({"jobId": "j", "status": "success"}, None),
+            ({"jobId": "j", "request": {}}, "database"),
+            ({"jobId": "j", "request": None}, "database"),
+            ({"jobId": "j", "taskType": "Algorithm"}, "memory"),
+            ({"jobId": "j", "progress": 0}, "memory"),
+            ({"jobId": "j", "request": {}, "files": []}, "memory"),
+            (7, None),
+        ],
+    )
+    def test_shape_of_an_entry_shows_the_edition(self, entry: object, edition: str | None) -> None:
+        """By the fields that only one of them has."""
+        assert engine_list.edition_of(json.dumps(entry).encode()) == edition
+
+    @pytest.mark.parametrize("total", ["jobCount", "totalCount"])
+    def test_total_in_either_spelling(self, total: str) -> None:
+        """The editions differ in it."""
+        assert engine_list.read(reply({"jobs": [], total: 3}), "g").total == 3
+        assert emptied(engine_list.read(reply({total: 0}), "g")) == 0
+
+    def test_local_times_tell_where_the_newest_stand(self) -> None:
+        """Among themselves they can be compared."""
+        jobs = [{"jobId": str(n), "startTime": f"2030-01-0{n} 12:00:00"} for n in (3, 2, 1)]
+        (part,) = engine_list.read(reply({"jobs": jobs}), "g").parts()
+        assert part.newest_at() == "start"
 
 
 class TestFilters:
@@ -1257,13 +1585,15 @@ class TestAnyRecord:
 
     @given(st.lists(RECORDS | ANYTHING, max_size=4), ANYTHING)
     def test_lists_raise_nothing(self, entries: list[Any], total: object) -> None:
-        """Every entry that has a word gives a job."""
+        """Every entry that has a word, and no error of the poll, gives a job."""
         centre_page = V2.read_page(reply({"job_list": entries, "job_count": total}))
         engine_page = engine_list.read(reply({"jobs": entries, "totalCount": total}), "g")
         for found in glances(centre_page):
-            assert V2.read_job(found, NOON).ref == JobRef(found.job_id)
+            job = V2.read_job(found, NOON)
+            assert job.ref == JobRef(found.job_id) if job else found.word is None or b"error" in bytes(found.entry)
         for found in glances(engine_page):
-            assert engine_list.read_job(found, "g", NOON).reported_status == (found.word or "")
+            job = engine_list.read_job(found, "g", NOON)
+            assert job.reported_status == found.word if job else found.word is None or b"error" in bytes(found.entry)
 
     @given(ANYTHING, ANYTHING)
     def test_envelopes_raise_only_the_librarys_own_errors(self, entries: object, total: object) -> None:

@@ -2,46 +2,48 @@
 
 The reply of a finished algorithm carries its results, up to 100,000 of them unless a `limit` is
 sent: always send a small one. The status is blank when the query itself failed; an error code
-beside `failed` is the job's, beside any other word the query's.
+beside the word for a bad end is the job's, beside any other word the query's. A graph that is not
+there is told as GES.8000, which the error table calls a wrong parameter: of this query, whose parameters
+are always the same, it can say nothing else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from gespoll._jobs import Job, JobRef, effective_status
-from gespoll._wire.fields import decode_object, text
-from gespoll._wire.record import failure_or_blank, tells_status
+from gespoll._jobs import STATUS_WORDS, Job, JobRef, StatusWords, effective_status
+from gespoll._wire.fields import text
+from gespoll._wire.record import fail_reason, job_fields, single_record
 from gespoll._wire.reply import Reply, error_code
 
 PATH = "/ges/v1.0/{project}/graphs/{graph}/jobs/{job}/status"
 QUERY = {"offset": "0", "limit": "1"}
+_NO_SUCH_GRAPH = frozenset({"GES.8000"})
 
 
-def read(reply: Reply, ref: JobRef) -> Job:
+def read(reply: Reply, ref: JobRef, words: StatusWords = STATUS_WORDS) -> Job:
     """Read the reply.
 
     Raises:
         JobNotFound: when the engine says that there is no such job or graph.
         SourceError: when the reply is an error, whatever its HTTP status, or unreadable.
     """
-    record = decode_object(reply.body) if reply.status == 200 else None
-    if record is None or not tells_status(record):
-        raise failure_or_blank(reply, f"looking at job {ref}", ref)
-    word = text(record.get("status")) or ""
+    record = single_record(reply, ref, words, _NO_SUCH_GRAPH)
+    fields = job_fields(record)
+    word = text(fields.get("status")) or ""
+    status = effective_status(word, None, words)
     return Job(
         ref=ref,
-        status=effective_status(word, None),
+        status=status,
         reported_status=word,
         related_graph=ref.graph,
-        fail_reason=_reason(record) if word.strip().lower() == "failed" else None,
+        fail_reason=_with_code(fail_reason(fields, "failReason", status, words), fields),
         as_of=reply.as_of,
         raw={name: value for name, value in record.items() if name != "data"},
     )
 
 
-def _reason(record: dict[str, Any]) -> str | None:
-    message, code = text(record.get("errorMessage")), error_code(record)
-    if message is None or code is None:
-        return message or code
-    return f"{message} ({code})"
+def _with_code(reason: str | None, fields: Mapping[str, Any]) -> str | None:
+    code = error_code(fields)
+    return reason if reason is None or code in {None, reason} else f"{reason} ({code})"

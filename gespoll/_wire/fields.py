@@ -5,6 +5,7 @@ Rule: an optional field never makes a reply unreadable; what cannot be read is `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,12 @@ import msgspec
 
 _LINE_AT_MOST = 200
 _DIGITS_AT_MOST = 18  # what fits into 64 bits; no list has more lines
+_UNITS = (1, 1_000, 1_000_000)
+_YEAR_2000 = 946_684_800
+_YEAR_2100 = 4_102_444_800
+_NUMBER = re.compile(r"\d{1,3}(?:\.\d{1,18})?", re.ASCII)
+_SEEMING_FIELD = re.compile(rb'(?<!\\)"\s*:')  # ten times as fast as the next, which tells them from texts
+_TEXT_OR_FIELD = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"(\s*:)?', re.DOTALL)
 _decode_anything = msgspec.json.Decoder().decode
 
 
@@ -37,6 +44,33 @@ def decode_object(body: bytes | msgspec.Raw) -> dict[str, Any] | None:
     """Decode a JSON object; `None` when the bytes are anything else."""
     value = decode(body)
     return value if isinstance(value, dict) else None
+
+
+def decode_record(body: bytes | msgspec.Raw) -> dict[str, Any] | None:
+    """Decode a job's record; `None` when it would be less than what was sent.
+
+    JSON that holds a field twice is decoded by its last value, so what the first one says, such as files that were
+    not loaded, would be lost.
+    """
+    record = decode_object(body)
+    if record is None:
+        return None
+    decoded, sent = _fields_in(record), bytes(body)
+    seems_more = len(_SEEMING_FIELD.findall(sent)) > decoded
+    return None if seems_more and sum(map(bool, _TEXT_OR_FIELD.findall(sent))) > decoded else record
+
+
+def _fields_in(record: dict[str, Any]) -> int:
+    fields = 0
+    left: list[Any] = [record]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            fields += len(value)
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return fields
 
 
 def text(value: Any) -> str | None:
@@ -88,6 +122,38 @@ def time(value: Any) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def absolute_time(value: Any) -> datetime | None:
+    """Read a time that is one wherever it was written: with its zone, or counted from 1970.
+
+    Seconds, milliseconds and microseconds are told apart by their size, which leaves the years 2000 to 2100.
+    """
+    if isinstance(value, str):
+        found = value.strip()
+        if not (found.isascii() and found.isdigit()):
+            return time(found) if _names_its_zone(found) else None
+        value = count(found)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    seconds = next((value / unit for unit in _UNITS if _YEAR_2000 <= value / unit < _YEAR_2100), None)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _names_its_zone(moment: str) -> bool:
+    try:
+        return datetime.fromisoformat(moment).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def percentage(value: Any) -> float | None:
+    """Read a number from 0 to 100, or its text, as a share of 1; `None` where it is neither."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        return None
+    return value / 100
 
 
 def first_text(record: Mapping[str, Any], *names: str) -> str | None:

@@ -9,10 +9,9 @@ from datetime import date, datetime
 
 import attrs
 
-from gespoll._jobs import Job, JobRef, JobStatus
-from gespoll._wire.fields import decode_object
+from gespoll._jobs import STATUS_WORDS, Job, JobRef, JobStatus, StatusWords
 from gespoll._wire.listing import Glance, Page, read_page
-from gespoll._wire.record import CAMEL_CASE, SNAKE_CASE, Spelling, read_job
+from gespoll._wire.record import CAMEL_CASE, SNAKE_CASE, Spelling, read_entry, read_job
 from gespoll._wire.reply import Reply
 
 _FILTER_WORDS = {
@@ -37,12 +36,12 @@ class JobCentre:
 
     def read_page(self, reply: Reply) -> Page:
         """Read the envelope; raises as `gespoll._wire.listing.read_page` does."""
-        return read_page(reply, "listing the project's jobs", entries=self.entries, total=self.total)
+        return read_page(reply, "listing the project's jobs", entries=self.entries, totals=(self.total,))
 
-    def read_job(self, glance: Glance, as_of: datetime | None) -> Job:
-        """Read the whole record of an entry that has a status word."""
-        record = decode_object(glance.entry) or {"status": glance.word}
-        return read_job(record, JobRef(glance.job_id), self.record, as_of)
+    def read_job(self, glance: Glance, as_of: datetime | None, words: StatusWords = STATUS_WORDS) -> Job | None:
+        """Read the whole record of an entry; `None` when it tells no status, or cannot be read in full."""
+        record = read_entry(glance.entry, words)
+        return None if record is None else read_job(record, JobRef(glance.job_id), self.record, as_of, words)
 
     def filters(
         self, status: JobStatus | None, graph_name: str | None, start: date | None, end: date | None

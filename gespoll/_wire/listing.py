@@ -3,13 +3,14 @@
 Rule: id and status word of each entry first; the whole record only of an entry somebody wants. A
 reply may hold a hundred thousand entries, so a long one is never decoded at once: it is cut where one
 entry ends and another begins, and each part is decoded by itself, so that the caller can let its event
-loop run in between. A part that decodes from one entry's beginning to another's end was cut rightly.
+loop run in between. A part that decodes from one entry's beginning to another's end was cut rightly. Where an
+entry is no JSON, or nested too deeply, only it is unreadable: entries are then told apart by their brackets.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Literal
@@ -19,12 +20,18 @@ import msgspec
 
 from gespoll._errors import ProtocolError
 from gespoll._jobs import is_identifier
-from gespoll._wire.fields import count, decode, decode_object, identifier, text, time
+from gespoll._wire.fields import absolute_time, count, decode, decode_object, identifier, text, time
 from gespoll._wire.reply import Reply, error_code, failure
 
 _PART = 256 * 1024
 _CUTS_AT_MOST = 8
 _SAMPLES = 6
+_SCANNED_AT_MOST = 4 * _PART  # entries told apart by brackets: a tenth of a second at worst
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]+|[\]}]+|,|"', re.DOTALL)
+_COLON = re.compile(rb"\s*:\s*")
+_ID_NAMES = (b'"job_id"', b'"jobId"')
+_CLOSING = bytes.maketrans(b"[{", b"]}")
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # which one bad UTF-8 is depends on msgspec
 _BETWEEN_ENTRIES = re.compile(rb"\}\s*,\s*\{")
 
 
@@ -48,10 +55,12 @@ class _LooseGlance(msgspec.Struct, gc=False):
 class _Begin(msgspec.Struct, gc=False):
     snake: str | None = msgspec.field(name="begin_time", default=None)
     camel: str | None = msgspec.field(name="beginTime", default=None)
+    engine: str | int | None = msgspec.field(name="startTime", default=None)
 
 
 _decode_envelope = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_entries = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_Split = Callable[[bytes], list[msgspec.Raw]]
 _decode_glances = msgspec.json.Decoder(list[_Glance]).decode
 _decode_loose_glances = msgspec.json.Decoder(list[_LooseGlance]).decode
 _decode_glance = msgspec.json.Decoder(_Glance).decode
@@ -84,19 +93,22 @@ class Part:
         """Give some of the entries; one whose id cannot be an id is passed over."""
         if not places:
             return []
-        entries = _decode_entries(self._text)
+        entries = _entries_of(self._text)
         if self._places is not None:
             entries = [entries[place] for place in self._places]
         found = [Glance(self.ids[place], text(self.words[place]), entries[place]) for place in places]
         return [glance for glance in found if is_identifier(glance.job_id)]
 
+    def samples(self) -> list[msgspec.Raw]:
+        """Return some entries from all over the part."""
+        entries = _entries_of(self._text)
+        return entries[:: max((len(entries) - 1) // (_SAMPLES - 1), 1)]
+
     def newest_at(self) -> Literal["start", "end"] | None:
         """Tell at which end the newer entries stand, as far as the times at which they began tell."""
         if len(self.ids) < 2:
             return None
-        entries = _decode_entries(self._text)
-        step = max((len(entries) - 1) // (_SAMPLES - 1), 1)
-        begins = [begin for entry in entries[::step] if (begin := _begin(entry)) is not None]
+        begins = [begin for entry in self.samples() if (begin := _begin(entry)) is not None]
         rising = [later > earlier for earlier, later in pairwise(begins) if later != earlier]
         if not rising or len(set(rising)) > 1:
             return None
@@ -123,7 +135,7 @@ class Page:
         """
         try:
             if self._end is None:
-                yield _read_part(self._body)
+                yield _read_part(self._body, _entries_of)
                 return
             at = self._start
             while at < self._end:
@@ -133,43 +145,51 @@ class Page:
             raise _no_array(self._action, self._request_id) from error
 
 
-def read_page(reply: Reply, action: str, *, entries: str, total: str) -> Page:
+def read_page(reply: Reply, action: str, *, entries: str, totals: Sequence[str]) -> Page:
     """Read the envelope of a list reply.
 
     Args:
         reply: the reply.
         action: what was asked for, in words.
         entries: how the document spells the list of jobs.
-        total: how it spells the number of all jobs.
+        totals: how its versions spell the number of all jobs.
 
     Raises:
         SourceError: when the reply is an error, whatever its HTTP status, or unreadable.
     """
-    span = _span_of_entries(reply.body, entries) if reply.status == 200 and len(reply.body) > _PART else None
-    body = reply.body if span is None else reply.body[: span[0]] + reply.body[span[1] :]
-    envelope = _envelope(body) if reply.status == 200 else None
+    envelope, span = _opened(reply.body, entries) if reply.is_success else (None, None)
     if envelope is None:
         raise failure(reply, action)
     plain = {name: decode(raw) for name, raw in envelope.items() if name != entries}
-    if error_code(plain) is not None or text(plain.get("result")) == "failed":
+    if error_code(plain) is not None or (text(plain.get("result")) or "").strip().lower() == "failed":
         raise failure(reply, action)
-    if entries not in envelope and total not in envelope:
-        raise ProtocolError(f"{action}: the reply holds no list of jobs", status=200, request_id=reply.request_id)
-    count_ = count(plain.get(total))
+    if envelope.keys().isdisjoint({entries, *totals}):
+        text_ = f"{action}: the reply holds no list of jobs"
+        raise ProtocolError(text_, status=reply.status, request_id=reply.request_id)
+    total = next((number for name in totals if (number := count(plain.get(name))) is not None), None)
     if span is not None:
-        return Page(action, reply.request_id, reply.body, count_, *span)
+        return Page(action, reply.request_id, reply.body, total, *span)
     found = bytes(envelope.get(entries, b"null"))
     if found != b"null" and not found.startswith(b"["):
         raise _no_array(action, reply.request_id)
-    return Page(action, reply.request_id, b"[]" if found == b"null" else found, count_)
+    return Page(action, reply.request_id, b"[]" if found == b"null" else found, total)
+
+
+def _opened(body: bytes, entries: str) -> tuple[dict[str, msgspec.Raw] | None, tuple[int, int] | None]:
+    """Decode an envelope; where it is long, or an entry unreadable, without its entries, whose span comes beside it."""
+    whole = None if len(body) > _PART else _envelope(body)
+    if whole is not None:
+        return whole, None
+    span = _span_of_entries(body, entries)
+    return _envelope(body if span is None else body[: span[0]] + body[span[1] :]), span
 
 
 def _no_array(action: str, request_id: str | None) -> ProtocolError:
     return ProtocolError(f"{action}: the list of jobs is no array", status=200, request_id=request_id)
 
 
-def _read_part(part: bytes) -> Part:
-    found = _glances(part)
+def _read_part(part: bytes, entries_of: _Split = _decode_entries) -> Part:
+    found = _glances(part, entries_of)
     ids = [glance.snake or glance.camel for glance in found]
     words = [glance.status for glance in found]
     if all(ids):
@@ -179,40 +199,130 @@ def _read_part(part: bytes) -> Part:
     return Part([job_id for _, job_id in kept], [words[place] for place in places], len(ids) - len(kept), part, places)
 
 
-def _glances(part: bytes) -> list[_Glance]:
+def _glances(part: bytes, entries_of: _Split) -> list[_Glance]:
     """Read ids and words of a part: at once where all are as documented, else one by one."""
     try:
         return _decode_glances(part)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         pass
     try:
         return [found.strict() for found in _decode_loose_glances(part)]
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return [_glance(entry) for entry in _decode_entries(part)]
+    except _UNREADABLE:
+        return [_glance(entry) for entry in entries_of(part)]
 
 
 def _glance(entry: msgspec.Raw) -> _Glance:
     """Read id and word of one entry, as far as they are readable. A word of a wrong type is none."""
     try:
         return _decode_glance(entry)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        record = decode_object(entry) or {}
-        ids = identifier(record.get("job_id")), identifier(record.get("jobId"))
-        return _Glance(*ids, text(record.get("status")))
+    except _UNREADABLE:
+        record = decode_object(entry)
+    if record is None:
+        return _Glance(_id_in(bytes(entry)))
+    ids = identifier(record.get("job_id")), identifier(record.get("jobId"))
+    return _Glance(*ids, text(record.get("status")))
+
+
+def _id_in(entry: bytes) -> str | None:
+    """Find the id in an entry that cannot be decoded: a text beside its name, in no object but the entry's own."""
+    depth, name, ends_at = 0, b"", 0
+    for token in _TOKEN.finditer(entry):
+        found = token[0]
+        if found[0] in b"[{":
+            depth += len(found)
+        elif found[0] in b"]}":
+            depth -= len(found)
+        elif depth == 1 and found != b",":
+            if name in _ID_NAMES and _COLON.fullmatch(entry, ends_at, token.start()):
+                return identifier(decode(found))
+            name, ends_at = found, token.end()
+    return None
+
+
+def _entries_of(part: bytes) -> list[msgspec.Raw]:
+    """Return the entries of an array, still undecoded.
+
+    Raises:
+        msgspec.DecodeError: when they cannot be told apart, not even by their brackets.
+    """
+    try:
+        return _decode_entries(part)
+    except _UNREADABLE:
+        spans = _spans(part, part.index(b"[") + 1, len(part))
+    texts = (part[start:end].strip() for start, end in spans)
+    return [msgspec.Raw(text_) for text_ in texts if text_]
+
+
+def _spans(body: bytes, start: int, enough: int) -> list[tuple[int, int]]:
+    """Tell entries of an array apart by their brackets, whatever else stands in them.
+
+    Args:
+        body: what holds the array.
+        start: where the first entry begins.
+        enough: stop at the first entry that ends there or later.
+
+    Returns:
+        Where each entry begins and ends.
+
+    Raises:
+        msgspec.DecodeError: when a text or a bracket is left open, or too much would have to be read.
+    """
+    spans: list[tuple[int, int]] = []
+    for ends_at in _ends(body, start):
+        spans.append((start, ends_at))
+        if ends_at >= enough:
+            break
+        start = ends_at + 1
+    return spans
+
+
+def _ends(body: bytes, start: int) -> Iterator[int]:
+    opened = bytearray()
+    for token in _TOKEN.finditer(body, start, start + _SCANNED_AT_MOST):
+        found = token[0]
+        kind = found[:1]
+        if kind in {b"[", b"{"}:
+            opened += found
+        elif kind in {b"]", b"}"}:
+            left = _closed(opened, found)
+            if left:
+                yield token.end() - left
+                return
+        elif found == b"," and not opened:
+            yield token.start()
+        elif found == b'"':
+            break
+    raise msgspec.DecodeError("the entries cannot be told apart")
+
+
+def _closed(opened: bytearray, closing: bytes) -> int:
+    """Close brackets; gives how many are left over, of which the first closes the array.
+
+    Raises:
+        msgspec.DecodeError: when they are not those that are open.
+    """
+    open_now = len(opened)
+    closes = closing[:open_now]
+    expected = opened[open_now - len(closes) :][::-1].translate(_CLOSING)
+    if expected != closes or closing[open_now : open_now + 1] == b"}":
+        raise msgspec.DecodeError("the brackets do not match")
+    del opened[open_now - len(closes) :]
+    return len(closing) - len(closes)
 
 
 def _begin(entry: msgspec.Raw) -> datetime | None:
     try:
         found = _decode_begin(entry)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return None
-    return time(found.snake or found.camel)
+    told = found.snake or found.camel or found.engine
+    return absolute_time(told) or time(told)  # a local time is good enough among times of one zone
 
 
 def _envelope(body: bytes) -> dict[str, msgspec.Raw] | None:
     try:
         return _decode_envelope(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         return None
 
 
@@ -241,4 +351,8 @@ def _next_part(body: bytes, start: int, end: int) -> tuple[Part, int]:
             return _read_part(b"[%b]" % body[start : cut.start() + 1]), cut.end() - 1
         except (msgspec.DecodeError, RecursionError):
             at = cut.end() - 1  # it was inside an entry
-    return _read_part(b"[%b]" % body[start:end]), end
+    try:
+        ends_at = _spans(body, start, min(start + _PART, end))[-1][1]
+        return _read_part(b"[%b]" % body[start:ends_at], _entries_of), min(ends_at + 1, end)
+    except _UNREADABLE:  # perhaps one entry that is very long
+        return _read_part(b"[%b]" % body[start:end]), end

@@ -1,7 +1,8 @@
 """One job record of the management plane, in either spelling.
 
 Rule: v1.0 writes camelCase, v2 writes snake_case, the shape is the same; the spelling is a
-table, the reading is written once.
+table, the reading is written once. A record that cannot be read in full is never read in part:
+in a list it is `None`, a sighting, and as the reply to a query a failed poll.
 """
 
 from __future__ import annotations
@@ -11,13 +12,51 @@ from datetime import datetime
 from typing import Any
 
 import attrs
+import msgspec
 
 from gespoll._errors import ProtocolError
-from gespoll._jobs import FileKind, ImportFile, Job, JobRef, effective_status
-from gespoll._wire.fields import count, decode_object, first_text, is_unreadable_count, one_line, text, time, word
+from gespoll._jobs import (
+    STATUS_WORDS,
+    FileKind,
+    ImportFile,
+    Job,
+    JobRef,
+    JobStatus,
+    StatusWords,
+    effective_status,
+    status_of_word,
+)
+from gespoll._wire.fields import (
+    count,
+    decode_object,
+    decode_record,
+    first_text,
+    identifier,
+    is_unreadable_count,
+    one_line,
+    text,
+    time,
+    word,
+)
 from gespoll._wire.reply import Reply, error_code, failure
 
 _IMPORT = "importgraph"
+_EXPLAINED = frozenset({JobStatus.FAILED, JobStatus.PARTIALLY_FAILED, JobStatus.CANCELLED})
+"""What an error beside it explains; beside anything else it is the poll's."""
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """How a document spells what became of a file's lines, or of a schema's labels."""
+
+    total: str
+    failed: str
+    successful: str
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """The fields, in the order of `ImportFile`."""
+        return self.total, self.failed, self.successful
 
 
 @attrs.frozen(kw_only=True)
@@ -33,9 +72,7 @@ class Spelling:
     job_detail: str
     fail_reason: str
     files: Mapping[str, FileKind]
-    total_lines: str
-    failed_lines: str
-    successful_lines: str
+    counts: Counts
 
 
 SNAKE_CASE = Spelling(
@@ -48,9 +85,7 @@ SNAKE_CASE = Spelling(
     job_detail="job_detail",
     fail_reason="fail_reason",
     files={"schema_path": "schema", "vertexset_path": "vertexset", "edgeset_path": "edgeset"},
-    total_lines="total_lines",
-    failed_lines="failed_lines",
-    successful_lines="successful_lines",
+    counts=Counts(total="total_lines", failed="failed_lines", successful="successful_lines"),
 )
 CAMEL_CASE = Spelling(
     job_id="jobId",
@@ -62,99 +97,164 @@ CAMEL_CASE = Spelling(
     job_detail="jobDetail",
     fail_reason="failReason",
     files={"schemaPath": "schema", "vertexsetPath": "vertexset", "edgesetPath": "edgeset"},
-    total_lines="totalLines",
-    failed_lines="failedLines",
-    successful_lines="successfulLines",
+    counts=Counts(total="totalLines", failed="failedLines", successful="successfulLines"),
 )
 
 
-def read_single(reply: Reply, ref: JobRef, spelling: Spelling) -> Job:
+def read_single(reply: Reply, ref: JobRef, spelling: Spelling, words: StatusWords = STATUS_WORDS) -> Job:
     """Read the reply to a single status query.
 
     Raises:
         JobNotFound: when the server says that there is no such job or graph.
         SourceError: when the reply is an error, whatever its HTTP status, or unreadable.
     """
-    action = f"looking at job {ref}"
-    record = decode_object(reply.body) if reply.status == 200 else None
-    if record is None or not tells_status(record):
-        raise failure_or_blank(reply, action, ref)
-    told = text(record.get(spelling.job_id))
-    if told is not None and told != ref.job_id:
-        text_ = f"{action}: the reply describes another job, {one_line(told)}"
+    record = single_record(reply, ref, words)
+    described = identifier(job_fields(record).get(spelling.job_id))
+    if described is not None and described != ref.job_id:
+        text_ = f"looking at job {ref}: the reply describes another job, {one_line(described)}"
         raise ProtocolError(text_, request_id=reply.request_id)
-    return read_job(record, ref, spelling, reply.as_of)
+    return read_job(record, ref, spelling, reply.as_of, words)
 
 
-def tells_status(record: Mapping[str, Any]) -> bool:
-    """Whether a record describes a job: with an error code beside it, only a failed job does."""
-    told = text(record.get("status"))
-    return told is not None and (error_code(record) is None or told.strip().lower() == "failed")
+def single_record(
+    reply: Reply, ref: JobRef, words: StatusWords, no_such_graph: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """Return the record that the reply to a single status query holds; it has a status.
+
+    Args:
+        reply: the reply.
+        ref: the job that was asked for.
+        words: what words mean.
+        no_such_graph: error codes that say so on this plane, besides those that say so everywhere.
+
+    Raises:
+        JobNotFound: when the server says that there is no such job or graph.
+        SourceError: when the reply is an error, whatever its HTTP status, or unreadable.
+    """
+    action = f"looking at job {ref}"
+    record = decode_object(reply.body) if reply.is_success else None
+    if record is None or record_error_code(record, words) is not None:
+        raise failure(reply, action, ref, no_such_graph)
+    if decode_record(reply.body) is None:
+        raise ProtocolError(f"{action}: {_TWICE}", status=reply.status, request_id=reply.request_id)
+    if text(job_fields(record).get("status")) is None:
+        raise ProtocolError(f"{action}: the reply has no status", status=reply.status, request_id=reply.request_id)
+    return record
 
 
-def failure_or_blank(reply: Reply, action: str, ref: JobRef) -> Exception:
-    """Tell why a reply holds no record: the error it carries, or a blank status."""
-    record = decode_object(reply.body)
-    if reply.status == 200 and record is not None and error_code(record) is None:
-        return ProtocolError(f"{action}: the reply has no status", status=200, request_id=reply.request_id)
-    return failure(reply, action, ref)
+_TWICE = "the reply holds a field twice"
 
 
-def read_job(record: Mapping[str, Any], ref: JobRef, spelling: Spelling, as_of: datetime | None) -> Job:
+def job_fields(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a job, which one document shows inside `Job`, beside the error's."""
+    nested = record.get("Job")
+    if not isinstance(nested, Mapping) or text(record.get("status")) is not None:
+        return record
+    return {**record, **{name: value for name, value in nested.items() if value not in (None, "")}}
+
+
+def record_error_code(record: Mapping[str, Any], words: StatusWords) -> str | None:
+    """Return the error code of the poll; `None` where there is none, or the job's end is what it explains."""
+    fields = job_fields(record)
+    word_ = text(fields.get("status"))
+    explains = word_ is not None and status_of_word(word_, words) in _EXPLAINED
+    return None if explains else error_code(fields)
+
+
+def read_entry(entry: bytes | msgspec.Raw, words: StatusWords) -> dict[str, Any] | None:
+    """Decode the record of a list; `None` when it tells no status, or cannot be read in full."""
+    record = decode_record(entry)
+    if record is None or text(record.get("status")) is None or record_error_code(record, words) is not None:
+        return None
+    return record
+
+
+def read_job(
+    record: Mapping[str, Any], ref: JobRef, spelling: Spelling, as_of: datetime | None, words: StatusWords
+) -> Job:
     """Read a record that has a status word."""
-    told = text(record.get("status")) or ""
-    name = text(record.get(spelling.job_name))
-    files = _files(record.get(spelling.job_detail), spelling)
+    fields = job_fields(record)
+    reported = text(fields.get("status")) or ""
+    name = text(fields.get(spelling.job_name))
+    files = _files(fields.get(spelling.job_detail), spelling)
+    status = effective_status(reported, files, words)
     return Job(
         ref=ref,
-        status=effective_status(told, files),
-        reported_status=told,
-        job_type=text(record.get(spelling.job_type)),
+        status=status,
+        reported_status=reported,
+        job_type=text(fields.get(spelling.job_type)),
         name=name,
-        related_graph=text(record.get(spelling.related_graph)),
-        is_import=_is_import(name, files),
-        begin_time=time(record.get(spelling.begin_time)),
-        end_time=time(record.get(spelling.end_time)),
-        fail_reason=first_text(record, spelling.fail_reason, "errorMessage", "error_msg"),
+        related_graph=text(fields.get(spelling.related_graph)),
+        is_import=is_import(name, files),
+        begin_time=time(fields.get(spelling.begin_time)),
+        end_time=time(fields.get(spelling.end_time)),
+        fail_reason=fail_reason(fields, spelling.fail_reason, status, words),
         files=files,
         as_of=as_of,
         raw=record,
     )
 
 
-def _is_import(name: str | None, files: tuple[ImportFile, ...] | None) -> bool | None:
+def fail_reason(fields: Mapping[str, Any], name: str, status: JobStatus, words: StatusWords) -> str | None:
+    """Return why a job failed: its own reason, else the error beside a word for a bad end.
+
+    Args:
+        fields: the job's.
+        name: how the document spells the reason.
+        status: how the job stands; a success has no reason to have failed.
+        words: what words mean.
+    """
+    reason = None if status is JobStatus.SUCCESS else text(fields.get(name))
+    if reason is not None or status_of_word(text(fields.get("status")) or "", words) not in _EXPLAINED:
+        return reason
+    return first_text(fields, "errorMessage", "error_msg") or error_code(fields)
+
+
+def is_import(name: str | None, files: tuple[ImportFile, ...] | None) -> bool | None:
+    """Whether a job is an import: its files say so, else its name; `None` where neither does."""
     if files:
         return True
-    return None if name is None else name.strip().lower() == _IMPORT
+    return None if name is None else name.strip().lower().replace("_", "") == _IMPORT
 
 
 def _files(detail: Any, spelling: Spelling) -> tuple[ImportFile, ...] | None:
     if not isinstance(detail, Mapping):
         return None
     return tuple(
-        _file(entry, kind, spelling) for field, kind in spelling.files.items() for entry in _entries(detail.get(field))
+        read_file(entry, kind, spelling.counts)
+        for field, kind in spelling.files.items()
+        for entry in entries_of(detail.get(field))
     )
 
 
-def _entries(value: Any) -> list[Any]:
+def entries_of(value: Any) -> list[Any]:
+    """Return the entries of an array, or what stands in its place as the only one; none of null."""
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
 
-def _file(entry: Any, kind: FileKind, spelling: Spelling) -> ImportFile:
+def read_file(entry: Any, kind: FileKind, names: Counts, path: str = "path") -> ImportFile:
+    """Read one file of an import.
+
+    Args:
+        entry: an object, or the path alone.
+        kind: what the file holds.
+        names: how the document spells its counts.
+        path: how the document spells its path.
+    """
     if not isinstance(entry, Mapping):
         return ImportFile(kind=kind, path=text(entry))
-    counts = [entry.get(name) for name in (spelling.total_lines, spelling.failed_lines, spelling.successful_lines)]
-    total, failed, successful = map(count, counts)
+    told = [entry.get(name) for name in names.names]
+    total, failed, successful = map(count, told)
     return ImportFile(
         kind=kind,
-        path=text(entry.get("path")),
+        path=text(entry.get(path)),
         status=word(entry.get("status")),
         log=text(entry.get("log")),
         cause=text(entry.get("cause")),
         total_lines=total,
         failed_lines=failed,
         successful_lines=successful,
-        has_unreadable_count=any(map(is_unreadable_count, counts)),
+        has_unreadable_count=any(map(is_unreadable_count, told)),
     )

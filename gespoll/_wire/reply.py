@@ -79,6 +79,11 @@ class Reply:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
     @property
+    def is_success(self) -> bool:
+        """Whether the HTTP status is one of success: a proxy in between may make a 203 of a 200."""
+        return 200 <= self.status < 300
+
+    @property
     def as_of(self) -> datetime | None:
         """The server's clock when it answered."""
         return _http_date(self.headers.get("Date"))
@@ -117,14 +122,16 @@ def _http_date(value: str | None) -> datetime | None:
 
 
 def error_code(record: Mapping[str, Any]) -> str | None:
-    """Find the error code in any of the five envelopes; `None` when there is none, or a blank one."""
+    """Return the error code of any of the five envelopes; `None` when there is none, or it is blank or "0"."""
     nested = record.get("error")
     if isinstance(nested, Mapping):
         code = nested.get("code")
-        code = f"IAM.{code}" if isinstance(code, int) else first_text(nested, "code")
+        code = f"IAM.{code}" if isinstance(code, int) and code else first_text(nested, "code")
     else:
         code = first_text(record, "error_code", "errorCode", "errCode")
-    return code if code is None else re.sub(r"^APIGW\.", "APIG.", one_line(code))
+    if code is None or code.strip() == "0":
+        return None
+    return re.sub(r"^APIGW\.", "APIG.", one_line(code))
 
 
 def _error_text(record: Mapping[str, Any]) -> str:
@@ -134,13 +141,16 @@ def _error_text(record: Mapping[str, Any]) -> str:
     return one_line(found)
 
 
-def failure(reply: Reply, action: str, ref: JobRef | None = None) -> GespollError:
-    """Tell what an error reply means.
+def failure(
+    reply: Reply, action: str, ref: JobRef | None = None, no_such_graph: frozenset[str] = frozenset()
+) -> GespollError:
+    """Return what an error reply means.
 
     Args:
         reply: a reply that is no record, whatever its HTTP status.
         action: what was asked for, such as "looking at job x".
         ref: the job that a single status query asked for; `None` for a list.
+        no_such_graph: codes that say so on the plane that was asked, besides those that say so everywhere.
 
     Returns:
         `JobNotFound` when a single query was answered that there is no such job, else a `SourceError`.
@@ -149,8 +159,9 @@ def failure(reply: Reply, action: str, ref: JobRef | None = None) -> GespollErro
     if record is None and not _tells_without_record(reply):
         return _unreadable(reply, action)
     code = error_code(record or {})
-    if ref is not None and _is_absence(reply.status, code):
-        return JobNotFound(ref, graph_missing=code in _NO_SUCH_GRAPH)
+    no_such_graph |= _NO_SUCH_GRAPH
+    if ref is not None and (code in no_such_graph or _is_absence(reply.status, code)):
+        return JobNotFound(ref, graph_missing=code in no_such_graph)
     kind = _KIND_OF_CODE.get(code or "") or _kind_of_status(reply.status)
     fields: dict[str, Any] = {
         "status": reply.status,
@@ -198,7 +209,7 @@ def _unreadable(reply: Reply, action: str) -> ProtocolError:
 def _is_absence(status: int, code: str | None) -> bool:
     if code is None:
         return status == 404
-    return code in _NO_SUCH_JOB or code in _NO_SUCH_GRAPH or (status == 404 and code not in _KIND_OF_CODE)
+    return code in _NO_SUCH_JOB or (status == 404 and code not in _KIND_OF_CODE)
 
 
 def _kind_of_status(status: int) -> type[SourceError]:
