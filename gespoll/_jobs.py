@@ -48,12 +48,15 @@ _TERMINAL_RANK = 2
 
 def is_identifier(text: str) -> bool:
     """Whether a text can be an id: printable, not blank, and one segment of a path in whatever way it is read."""
-    return bool(text.strip()) and text.isprintable() and not _is_path(text)
+    return bool(text) and text.isprintable() and not text.isspace() and not _is_path(text)
 
 
 def _is_path(text: str) -> bool:
-    # Servers and proxies in between normalise paths, so that the request would be about something else.
-    return text in {".", ".."} or "/" in text or "\\" in text
+    """Whether servers and proxies in between may normalise it, so that a request would be about something else."""
+    return text in _STEPS or "/" in text or "\\" in text
+
+
+_STEPS = frozenset({".", ".."})
 
 
 def _check_identifier(name: str, value: object) -> None:

@@ -28,6 +28,7 @@ def change_record(change: StateChange) -> dict[str, Any]:
         "is_final": change.is_final,
         "error_type": None if change.error is None else type(change.error).__name__,
         "error": None if change.error is None else str(change.error),
+        "tolerated": change.tolerated,
         "lag": change.lag,
         **_facts(job),
     }

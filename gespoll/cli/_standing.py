@@ -17,15 +17,16 @@ from gespoll.cli._kept import KeptJob
 
 _Key = tuple[str | None, str]
 
-SUCCEEDED, PARTLY, FAILED, CANCELLED, NOT_FOUND, OPEN = (
+SUCCEEDED, TOLERATED, PARTLY, FAILED, CANCELLED, NOT_FOUND, OPEN = (
     "succeeded",
+    "tolerated",
     "partly_failed",
     "failed",
     "cancelled",
     "not_found",
     "open",
 )
-OUTCOMES = (SUCCEEDED, PARTLY, FAILED, CANCELLED, NOT_FOUND, OPEN)
+OUTCOMES = (SUCCEEDED, TOLERATED, PARTLY, FAILED, CANCELLED, NOT_FOUND, OPEN)
 """What may have become of a job; each is in exactly one of these."""
 _OUTCOME_OF = {
     ExitStatus.SUCCEEDED: SUCCEEDED,
@@ -97,7 +98,7 @@ class Standing:
         self._counts[job.status] += 1
         self._open[key] = job.ref, job.status
         if job.end is not None:
-            self._settle(key, job.end, job.error)
+            self._settle(key, job.end, job.error, tolerated=job.was_tolerated)
         elif job.status is JobStatus.RUNNING:
             self._note_running(key, self.started_at)
 
@@ -117,15 +118,15 @@ class Standing:
             self.statuses.add(status)
             self.unsettled.append(change)
             return
-        self._settle(key, status, None if change.error is None else type(change.error))
+        self._settle(key, status, None if change.error is None else type(change.error), tolerated=change.tolerated)
         if change.error is not None:
             self.bad.append(Trouble(change.ref, change.job, change.error))
 
-    def _settle(self, key: _Key, status: ExitStatus, error: type[Exception] | None) -> None:
+    def _settle(self, key: _Key, status: ExitStatus, error: type[Exception] | None, *, tolerated: bool) -> None:
         self.statuses.add(status)
         del self._open[key]
         cancelled = error is not None and issubclass(error, JobCancelled)
-        self._outcomes[CANCELLED if cancelled else _OUTCOME_OF[status]] += 1
+        self._outcomes[CANCELLED if cancelled else TOLERATED if tolerated else _OUTCOME_OF[status]] += 1
 
     def _key(self, ref: JobRef) -> _Key:
         return (ref.graph if self._per_graph else None), ref.job_id
