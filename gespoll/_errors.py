@@ -202,14 +202,21 @@ class WaitTimeout(GespollError, TimeoutError):
         timeout: the budget that is spent, in seconds.
         pending: the refs still open.
         last_seen: the last known status of each of them, `None` where it was never seen.
-        last_failure: what the last look at one of them ended in, if it brought nothing.
+        last_failure: what the last look at one of them ended in, if it brought nothing, or the denial of one.
+        unconfirmed: the refs among them that were reported as a success, which nothing confirmed.
     """
 
     def __init__(
-        self, timeout: float, last_seen: Mapping[JobRef, JobStatus | None], *, last_failure: Exception | None = None
+        self,
+        timeout: float,
+        last_seen: Mapping[JobRef, JobStatus | None],
+        *,
+        last_failure: Exception | None = None,
+        unconfirmed: Iterable[JobRef] = (),
     ) -> None:
         super().__init__()
         self.last_failure = last_failure
+        self.unconfirmed: tuple[JobRef, ...] = tuple(unconfirmed)
         self.timeout = timeout
         self.last_seen: dict[JobRef, JobStatus | None] = dict(last_seen)
 
@@ -227,6 +234,8 @@ class WaitTimeout(GespollError, TimeoutError):
         text = f"{counted(len(states), 'job')} still open after {self.timeout:g} s: {_names(states)}"
         if self.last_failure is not None:
             text += f"; the last look brought nothing: {self.last_failure}"
+        if self.unconfirmed:
+            text += f"; reported as a success, which nothing confirmed: {_names(self.unconfirmed)}"
         if any(status is not None for status in self.last_seen.values()):
             return f"{text}; what was seen goes on at the server, wait again to follow it"
         return f"{text}; check ids, graph and endpoint, or wait longer"

@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 from urllib.parse import quote, urlencode
@@ -136,7 +136,7 @@ class _Client:
             told = bytes(body)
             if response.status >= 300 or (message.body is None and len(told) <= _ECHO_AT_MOST):
                 told = without_echo(told, message.secrets)
-            return Reply(response.status, told, response.headers)
+            return Reply(response.status, told, response.headers, datetime.now(UTC))
 
 
 @attrs.frozen

@@ -407,7 +407,7 @@ def status_of_word(word: str, words: StatusWords = STATUS_WORDS) -> JobStatus:
         word: the server's word, not blank.
         words: what words mean.
     """
-    return words.get(_spelled(word), JobStatus.UNKNOWN)
+    return words.get(word) or words.get(_spelled(word), JobStatus.UNKNOWN)
 
 
 def furthest(one: Job, other: Job) -> Job:

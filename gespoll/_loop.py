@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import threading
 from collections.abc import Awaitable, Callable, Iterable
@@ -95,6 +96,7 @@ class Loop:
         self._due_changed = anyio.Event()
         self._deadline_changed = anyio.Event()
         self._last_moment: Clocks | None = None
+        self._wakes_at = math.inf
 
     def start(self) -> None:
         """Start workers and timekeeper."""
@@ -266,7 +268,8 @@ class Loop:
     async def _keep_time(self) -> None:
         while True:
             self._deadline_changed = anyio.Event()
-            with anyio.CancelScope(deadline=self._scheduler.next_deadline()):
+            self._wakes_at = self._scheduler.next_deadline()
+            with anyio.CancelScope(deadline=self._wakes_at):
                 await self._deadline_changed.wait()
             self._scheduler.pass_deadlines(anyio.current_time())
             self._due_changed.set()
@@ -303,6 +306,8 @@ class Loop:
         if self._scheduler.fatal is not None:
             self.close(self._scheduler.fatal)
         self._due_changed.set()
+        if self._scheduler.next_deadline() < self._wakes_at:
+            self._deadline_changed.set()
         self._tell()
 
     async def _take_in(self, request: Request, outcome: Outcome, now: float) -> None:

@@ -1,7 +1,8 @@
 """The verdict, explored over its whole reachable graph: every answer of both channels at every moment.
 
-`python -m tests.explore` explores every plane with every answer (minutes), `--plane management` one of them, `--small`
-the part that the suite runs. Status 1 and the shortest story of what went wrong, if anything does.
+`python -m tests.explore` explores every plane with every answer (hours), `--plane management` one of them, `--small`
+fewer answers and shorter times (two minutes a plane). Status 1 and the shortest story of what went wrong, if anything
+does. The suite runs the worlds of `SUITE`.
 
 Time goes in ticks. In each of them what can be asked may change, then a query is answered or fails, then the list is,
 as section "what is asked next" of the design has it for a job in trouble. A node of the graph is what the evidence
@@ -113,6 +114,16 @@ class World:
         return max(self.outage, DENIALS_AT_LEAST + int(self.terms.grace))
 
     @property
+    def bound(self) -> int:
+        """Ticks in which a job ends that no believed channel calls open.
+
+        A silence that an end breaks, the confirmation of that end, and an absence; all that once more where what can
+        be asked changes.
+        """
+        once = 2 * self.outage + DENIALS_AT_LEAST + int(self.terms.grace)
+        return once if len(self.reaches) == 1 else 2 * once
+
+    @property
     def may_be_stale(self) -> bool:
         """Whether the list may cease to be believed."""
         return any(state is ListState.STALE for _, state in self.reaches)
@@ -126,9 +137,20 @@ class World:
 
 FULL = World()
 SMALL_JOBS = ("running", "success", "success with files", "failed")
-SMALL_TERMS = Terms(interval=1.0, grace=1.0, outage=3.0)
-SMALL = World(SMALL_JOBS, ((True, ListState.USABLE), (False, ListState.USABLE), (True, ListState.ABSENT)), SMALL_TERMS)
-QUERY_ONLY = World(reaches=((True, ListState.ABSENT), (False, ListState.ABSENT)))
+SMALL = World(
+    SMALL_JOBS,
+    ((True, ListState.USABLE), (False, ListState.USABLE), (True, ListState.ABSENT)),
+    Terms(interval=1.0, grace=1.0, outage=3.0),
+)
+_TINY = Terms(interval=1.0, grace=1.0, outage=2.0)
+SUITE = {
+    "a query and the list": World(("running", "success", "failed"), ((True, ListState.USABLE),), _TINY),
+    "a query and a stale list": World(SMALL_JOBS, ((True, ListState.STALE),), _TINY),
+    "queries only": World(tuple(JOBS), ((True, ListState.ABSENT),), _TINY),
+    "the list only": World(tuple(JOBS), ((False, ListState.USABLE),), _TINY),
+    "a stale list only": World(tuple(JOBS), ((False, ListState.STALE),), _TINY),
+}
+"""What the suite explores of each plane, without changes of what can be asked."""
 
 
 @attrs.frozen
@@ -387,7 +409,7 @@ def _answers(node: Node, world: World) -> Iterator[Step]:
     if not (query if channel is QUERY else state is not ListState.ABSENT):
         yield "", node._replace(stage=node.stage + 1), True
         return
-    is_believed = channel is QUERY or reach_of(node.reach).list_is_believed
+    is_believed = channel is QUERY or not query or state is not ListState.STALE
     for answer in world.answers(channel):
         evidence = thaw(node.key, world)
         if channel is LIST and state is ListState.STALE:
@@ -471,9 +493,10 @@ class Check:
             return None
         if verdict.next_time <= 0:
             return f"is to change at {verdict.next_time}, which is over"
-        for now in (verdict.next_time - 0.25, 0.25):
-            later = self.verdict(min(now, 4.0 * self.world.cap))
-            if now < verdict.next_time and (later.phase, later.line) != (verdict.phase, verdict.line):
+        until = min(verdict.next_time, 4.0 * self.world.cap)
+        for now in (0.25, until - 0.25):
+            later = self.verdict(now)
+            if (later.phase, later.line) != (verdict.phase, verdict.line):
                 return f"changed by time alone at {now}, before {verdict.next_time}: {later.line}"
         return None
 
@@ -529,6 +552,8 @@ class Explorer:
         if cycle is not None:
             found.problem = "a livelock: nothing but this, again and again, never ends the job"
             found.story = [*self.story(cycle[0]), "again and again:", *self._around(cycle)]
+        elif found.longest > self.world.bound:
+            found.problem = f"takes {found.longest} ticks without a believed OPEN, and may take {self.world.bound}"
         return found
 
     def _add(self, node: Node, parent: int, how: str) -> int:
@@ -620,7 +645,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Explore the planes that are named, all by default."""
     parser = argparse.ArgumentParser(prog="python -m tests.explore", description=__doc__)
     parser.add_argument("--plane", choices=list(PLANES), action="append")
-    parser.add_argument("--small", action="store_true", help="the part that the suite runs")
+    parser.add_argument("--small", action="store_true", help="fewer answers, shorter times")
     options = parser.parse_args(arguments)
     status = 0
     for plane in options.plane or PLANES:

@@ -23,6 +23,7 @@ from gespoll import (
     ListingSource,
     ManagementSource,
     Poller,
+    ServiceUnavailable,
     StateChange,
     Token,
     TransportError,
@@ -817,12 +818,16 @@ class TestFailures:
         assert sum(isinstance(end, Job) for end in ends) == 1000
         assert told.queries + told.windows < 100
 
-    async def test_a_last_look_is_confirmed_by_the_list_where_only_that_can(self) -> None:
-        """At once, not with the next round."""
+    async def test_a_success_that_only_the_list_reports_is_unconfirmed_at_a_deadline(self) -> None:
+        """Whether it was whole only a query could tell, which needs a graph."""
         async with FakeGES() as ges:
             ges.add_job("whole", graph="g", steps=[(0, "success")], files=[])
             async with connect(ges.endpoint, ges.project_id, credentials=Token(ges.token), interval=60) as poller:
-                assert (await poller.wait("whole", timeout=0)).status is OK
+                with pytest.raises(
+                    WaitTimeout, match="reported as a success, which nothing confirmed: whole"
+                ) as caught:
+                    await poller.wait("whole", timeout=0)
+                assert caught.value.unconfirmed == (JobRef("whole"),)
                 assert anyio.current_time() < 2
 
     async def test_a_last_change_is_no_step_back(self) -> None:
@@ -855,7 +860,7 @@ class TestFailures:
                 with pytest.raises(WaitTimeout) as caught:
                     await poller.wait("absent", timeout=0)
                 assert anyio.current_time() < 2
-        assert ("the last look brought nothing" in str(caught.value)) is fails
+        assert type(caught.value.last_failure) is (ServiceUnavailable if fails else JobNotFound)
 
     async def test_a_ref_that_comes_after_the_deadline_gets_its_look(self) -> None:
         """What was being submitted when the time was over is left open with the others, not waited for."""

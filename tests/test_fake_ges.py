@@ -7,6 +7,7 @@ import contextlib
 import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -153,6 +154,32 @@ class TestShapes:
         assert keys(body) == keys(json.loads(ENGINE_LIST_EXAMPLE))
         assert json.loads(body["jobs"][0]["request"]["rawRequest"]) == {"edgesetPath": "e.csv"}
         assert older["jobs"][0]["request"]["body"] == {"edgesetPath": "e.csv"}
+
+    async def test_memory_edition_list_has_the_keys_of_the_document(self) -> None:
+        """A failed algorithm, a lossy import and a running export look like the example's three jobs."""
+        lossy = FakeFile("edgeset", "e.csv", total_lines=9, failed_lines=3, successful_lines=6)
+        files = [lossy, *(attrs.evolve(lossy, kind=kind, failed_lines=0) for kind in ("vertexset", "schema"))]
+        example = json.loads((Path(__file__).parent / "golden" / "engine_list_memory.json").read_bytes())
+        async with serving(edition="memory", order="oldest") as (ges, client):
+            on_engine: dict[str, Any] = {"engine": True, "graph_name": "movies", "files": files}
+            ges.add_job("1", steps=[(0, "failed")], name="Algorithm", request_body={"a": 1}, age=12, **on_engine)
+            ges.add_job("2", steps=DONE, age=11, **on_engine)
+            ges.add_job("3", steps=[(0, "running"), (25, "success")], name="ExportGraph", age=10, **on_engine)
+            body = (await client.engine()).json
+        assert keys(body) == keys(example)
+        failed, imported, running = body["jobs"]
+        assert (failed["rawRequest"], failed["failReason"], failed["progress"]) == ('{"a":1}', "job failed", "100")
+        assert (running["progress"], running["canStop"], imported["canStop"]) == ("40", True, False)
+        assert imported["files"][0]["edgeFiles"]["failedLines"] == 3
+
+    async def test_times_of_the_memory_edition(self) -> None:
+        """Those of a job are local, those of its files count from 1970: only the latter say when it was."""
+        async with serving(edition="memory", origin=datetime(2026, 3, 1, 12, tzinfo=UTC)) as (ges, client):
+            file = FakeFile("edgeset", "e.csv")
+            ges.add_job("1", steps=[(0, "success")], engine=True, graph_name="movies", files=[file])
+            (entry,) = (await client.engine()).json["jobs"]
+        assert entry["startTime"] == "2026-03-01 20:00:00"
+        assert entry["files"][0]["edgeFiles"]["startTime"] // 1_000_000 == 1_772_366_400
 
     @pytest.mark.parametrize(
         ("path", "headers", "error_keys"),

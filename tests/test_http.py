@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import random
 import socket
 import ssl
@@ -26,6 +27,7 @@ from gespoll import (
     ImportFile,
     ImportPartiallyFailed,
     Job,
+    JobCancelled,
     JobFailed,
     JobNotFound,
     JobRef,
@@ -45,7 +47,7 @@ from gespoll import (
     connect,
 )
 from gespoll._pacing import CERTIFICATE_REJECTED
-from gespoll._source import CredentialsRenewed
+from gespoll._source import CredentialsRenewed, ListWindow
 from gespoll.testing import FakeFile, FakeGES, FakeJob, FaultKind, Faults
 
 pytestmark = pytest.mark.anyio
@@ -176,6 +178,17 @@ async def serving(
         await anyio.lowlevel.checkpoint()
 
 
+async def listed(entries: Sequence[object]) -> ListWindow:
+    """Read a page of a v2 list with all its records; "@" in it is a number that no decoder takes."""
+    body = json.dumps({"job_list": entries}).replace('"@"', "1e400").encode()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=body)
+
+    async with serving(answer) as endpoint, ManagementSource(endpoint, "p", credentials=Token("t")) as source:
+        return await source.list_window("p", offset=0, limit=10, wanted=all_wanted)
+
+
 @pytest.fixture
 def refusing() -> Iterator[str]:
     """The URL of a port that refuses connections."""
@@ -279,6 +292,59 @@ class TestManagementSource:
             window = await source.list_window("any", offset=0, limit=10, wanted=all_wanted)
         assert (len(window.ids), window.jobs) == (3, ())
         assert window.unread == set(window.ids)
+
+    async def test_furthest_state_of_an_id_that_stands_twice(self) -> None:
+        """Wherever in the page they stand; of two ends the worse."""
+        states = {
+            "a": (["pending", "running"], JobStatus.RUNNING),
+            "b": (["running", "success"], JobStatus.SUCCESS),
+            "c": (["success", "cancelled"], JobStatus.CANCELLED),
+            "d": (["partiallyFailed", "cancelled"], JobStatus.PARTIALLY_FAILED),
+            "e": (["failed", "partiallyFailed"], JobStatus.FAILED),
+            "f": (["", "running"], JobStatus.RUNNING),
+        }
+        entries = [{"job_id": job_id, "status": word} for job_id, (words, _) in states.items() for word in words]
+        for order in (entries, entries[::-1]):
+            window = await listed(order)
+            assert window.ids == tuple(entry["job_id"] for entry in order)
+            assert {job.ref.job_id: job.status for job in window.jobs} == {
+                job_id: status for job_id, (_, status) in states.items()
+            }
+            assert (len(window.jobs), window.unread) == (len(states), frozenset())
+
+    async def test_entry_that_cannot_be_read_in_full_is_a_sighting(self) -> None:
+        """The others are read, and its own files are not passed over."""
+        lossy = {"job_id": "j", "status": "success", "x": "@", "job_detail": {"edgeset_path": [{"failed_lines": 1}]}}
+        window = await listed([lossy, {"job_id": "k", "status": "success"}])
+        assert window.ids == ("j", "k")
+        assert ([job.ref.job_id for job in window.jobs], window.unread) == (["k"], frozenset("j"))
+
+    async def test_words_of_ones_own(self) -> None:
+        """They hold for queries and lists, on either plane, and can be asked for."""
+        words = {"halted": "cancelled"}
+        async with FakeGES() as ges:
+            for on_engine in (False, True):
+                ges.add_job("1", graph="movies", engine=on_engine, steps=[(0, "Halted")])
+            for engines in (None, {"movies": ges.endpoint}):
+                poller = connect(
+                    None if engines else ges.endpoint,
+                    ges.project_id,
+                    engines=engines,
+                    credentials=Token(ges.token),
+                    status_words=words,
+                )
+                async with poller:
+                    with pytest.raises(JobCancelled):
+                        await poller.wait("1", graph="movies")
+                    source = poller.source
+                    assert isinstance(source, ManagementSource | EngineSource)
+                    assert [job.status async for job in source.jobs()] == [JobStatus.CANCELLED]
+                    assert source.status_of("HALTED") is JobStatus.CANCELLED
+
+    def test_words_that_cannot_be(self) -> None:
+        """It is said at once."""
+        with pytest.raises(ValueError, match="'halted' cannot mean 'gone'"):
+            ManagementSource("https://ges", "p", credentials=Token("t"), status_words={"halted": "gone"})
 
     async def test_total_is_none_where_the_server_does_not_count(self) -> None:
         """Nothing is made up."""
@@ -543,6 +609,54 @@ class TestEngine:
             "movies",
         )
         assert (single.files, single.begin_time, single.end_time, single.lag) == (None, None, None, None)
+
+    async def test_memory_edition_tells_the_files_of_an_import_in_its_list(self) -> None:
+        """A partly loaded one is found there; a query tells nothing but the word."""
+        async with FakeGES(edition="memory") as ges, engine(ges) as source:
+            ges.add_job("42", graph="movies", engine=True, steps=[(0, "success")], files=[LOADED, PARTLY])
+            ges.add_job("43", graph="movies", engine=True, steps=[(0, "failed")], name="Algorithm", fail_reason="no")
+            ges.add_job("44", graph="movies", engine=True, steps=[(0, "running"), (40, "success")], age=10)
+            jobs = {job.ref.job_id: job async for job in source.jobs()}
+            single = await source.get(JobRef("42", "movies"))
+        assert (single.status, single.files) == (JobStatus.SUCCESS, None)
+        assert (jobs["42"].status, jobs["42"].is_import) == (JobStatus.PARTIALLY_FAILED, True)
+        assert [file.path for file in jobs["42"].bad_files] == ["bad.csv"]
+        assert (jobs["42"].total_lines, jobs["42"].failed_lines, jobs["42"].progress) == (18, 2, 1.0)
+        assert (jobs["43"].name, jobs["43"].is_import, jobs["43"].fail_reason) == ("Algorithm", False, "no")
+        assert (jobs["44"].progress, jobs["44"].begin_time, jobs["44"].end_time) == (0.25, None, None)
+
+    async def test_edition_is_learned_from_the_list(self) -> None:
+        """Per graph; until then it counts as the memory edition, of which more can be asked."""
+        editions: list[Literal["memory", "database"]] = ["database", "memory"]
+        async with FakeGES() as ges:
+            urls = dict.fromkeys(("database", "memory"), ges.endpoint)
+            async with EngineSource(urls, ges.project_id, credentials=Token(ges.token)) as source:
+                for name in editions:
+                    ges.edition = name
+                    await source.list_window(name, offset=0, limit=5, wanted=all_wanted)
+                    assert (source.tells_files(name), source.tells_reason(name)) == ("list", "either")
+                    ges.add_job("42", graph=name, engine=True)
+                    await source.list_window(name, offset=0, limit=5, wanted=lambda ids, words: ())
+                assert (source.tells_files("database"), source.tells_reason("database")) == (None, "query")
+                assert (source.tells_files("memory"), source.tells_reason("memory")) == ("list", "either")
+                ges.edition = "memory"
+                await source.list_window("database", offset=0, limit=5, wanted=all_wanted)
+                assert source.tells_files("database") == "list"  # the graph was made anew
+
+    async def test_what_the_management_plane_can_tell(self) -> None:
+        """Files by a query; a reason by neither more than by the other."""
+        async with ManagementSource("https://ges", "p", credentials=Token("t")) as source:
+            assert (source.tells_files("p"), source.tells_reason("p")) == ("query", None)
+
+    async def test_missing_graph_is_not_found(self) -> None:
+        """A query says so; the list says why it cannot be read."""
+        async with FakeGES() as ges, engine(ges) as source:
+            ges.delete_graph("movies")
+            with pytest.raises(JobNotFound) as caught:
+                await source.get(JobRef("42", "movies"))
+            assert caught.value.graph_missing
+            with pytest.raises(RequestRejected, match=r"listing the jobs of graph movies: .* movies not exist"):
+                await source.list_window("movies", offset=0, limit=5, wanted=all_wanted)
 
     async def test_jobs_of_all_graphs_by_status(self) -> None:
         """Each graph's list is read, page by page; the filter is applied here."""

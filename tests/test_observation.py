@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
 import attrs
 import pytest
@@ -21,7 +22,7 @@ from gespoll import (
     Throttled,
     TransportError,
 )
-from gespoll._scheduler import Get, Window
+from gespoll._scheduler import Get, Request, Window
 from tests.desk import Desk, Story, ends_at, finals, job
 
 
@@ -266,14 +267,13 @@ def test_a_refused_query_keeps_no_failure_back_that_the_list_told() -> None:
 
 
 def test_the_grace_counts_from_one_sweep_to_the_start_of_another() -> None:
-    """A sweep that takes longer than the grace is still one look."""
+    """A scan that takes longer than the grace is still one denial."""
     desk = desk_of(30)
     desk.max_page = 10
     ledger = desk.watch(["late"], graph=None)
-    while len(desk.windows) < 5:
+    for _ in range(5):
         desk.answer(desk.next())
-    desk.now += 100
-    desk.answer(desk.next())
+        desk.now += 40
     assert not finals(ledger)
 
 
@@ -359,7 +359,7 @@ def test_a_sighting_without_news_ends_a_row_of_denials() -> None:
     record = desk.scheduler._scopes[""].records["1"]
     record.reported().deny_by_query(desk.now)
     desk.answer(window, page)
-    assert record.care is None
+    assert record.reported().shown_at == desk.now
     desk.run()
     assert len(finals(ledger)) == 3
 
@@ -414,3 +414,112 @@ def test_a_limit_on_the_caller_slows_everything(policy: str | None) -> None:
     desk.watch(map(str, range(10)))
     desk.answer(desk.next(), Throttled("slow down", policy=policy))
     assert desk.scheduler.statistics().rate == 5.0
+
+
+def run_slowly(desk: Desk, until: float, delay: float) -> None:
+    """Let time pass while each reply takes its time, and others leave meanwhile."""
+    under_way: list[tuple[float, Request]] = []
+    while True:
+        due = max(desk.scheduler.next_due(), desk.now)
+        if under_way and (under_way[0][0] <= due or due > until):
+            desk.now, request = under_way.pop(0)
+            desk.answer(request)
+        elif due > until:
+            return
+        else:
+            desk.now = due
+            sent = desk.scheduler.next_request(desk.now)
+            if sent is not None:
+                desk.asked.append(sent)
+                under_way.append((desk.now + delay, sent))
+
+
+@pytest.mark.parametrize("order", [list, lambda ids: list(reversed(ids))], ids=["newest first", "oldest first"])
+@pytest.mark.parametrize("leave", [[59], [30], [0], [*range(40, 60)], [*range(60)]], ids=len)
+@pytest.mark.parametrize(("page", "delay"), [(7, 0.3), (100, 0.3), (20, 7.0)])
+def test_jobs_that_leave_the_list_are_queried(
+    order: Callable[[list[str]], list[str]], leave: list[int], page: int, delay: float
+) -> None:
+    """Their ends are known within two periods, wherever they stood, also where replies take longer than a period."""
+    names = [str(number) for number in range(60)]
+    desk = Desk({name: ends_at(name, 60.0) for name in names}, listing=True)
+    desk.order, desk.max_page = order, page
+    ledger = desk.watch(names)
+    run_slowly(desk, 30.0, delay)
+    desk.unlisted = {names[number] for number in leave}
+    run_slowly(desk, 80.0 + 2 * delay, delay)
+    assert set(finals(ledger)) == set(names)
+
+
+def test_a_list_that_shrinks_by_a_few_jobs_a_cycle_does_not_hide_them() -> None:
+    """Each is missed once more and then queried."""
+    names = [str(number) for number in range(60)]
+    desk = Desk({name: ends_at(name, 60.0) for name in names}, listing=True)
+    ledger = desk.watch(names)
+    for cycle in range(10):
+        run_slowly(desk, 10.0 + 5 * cycle, 0.3)
+        desk.unlisted |= set(names[60 - 3 * cycle :])
+    run_slowly(desk, 72.0, 0.3)
+    assert set(finals(ledger)) == set(names)
+
+
+def test_a_job_that_is_missed_is_asked_for_once_more_in_its_cycle_and_then_queried() -> None:
+    """Two jobs at the end leave: the next request asks where they stand now, the ones after that are queries."""
+    names = [str(number) for number in range(20)]
+    desk = Desk({name: ends_at(name, 1e9) for name in names}, listing=True)
+    desk.watch(names)
+    run_slowly(desk, 12.0, 0.3)
+    desk.unlisted = {"18", "19"}
+    before = len(desk.asked)
+    run_slowly(desk, 18.0, 0.3)
+    first, repeat, *queries = desk.asked[before:]
+    assert isinstance(first, Window)
+    assert isinstance(repeat, Window)
+    assert repeat.is_repeat
+    assert [each.job_id for each in queries if isinstance(each, Get)] == ["18", "19"]
+
+
+def test_a_list_that_fails_for_three_seconds_is_not_suspended() -> None:
+    """It shows the ends as soon as it can be read again."""
+    desk = desk_of(60, end=12.0)
+    ledger = desk.watch(map(str, range(60)))
+    run_slowly(desk, 4.0, 0.3)
+    desk.list_error = ServiceUnavailable("later")
+    run_slowly(desk, 8.0, 0.3)
+    desk.list_error = None
+    run_slowly(desk, 18.0, 0.3)
+    assert len(finals(ledger)) == 60
+
+
+@pytest.mark.parametrize("error", [ServiceUnavailable("later"), TransportError("reset")])
+def test_jobs_whose_period_has_passed_are_queried_while_the_list_fails(error: SourceError) -> None:
+    """Their ends are known though it never comes back."""
+    desk = desk_of(20, end=12.0)
+    ledger = desk.watch(map(str, range(20)))
+    run_slowly(desk, 9.0, 0.3)
+    desk.list_error = error
+    run_slowly(desk, 26.0, 0.3)
+    assert len(finals(ledger)) == 20
+
+
+def test_a_list_that_is_suspended_is_taken_up_again_by_the_clock() -> None:
+    """It is asked for again when the suspension is over, while queries of it are all under way."""
+    desk = desk_of(20)
+    desk.watch(map(str, range(20)))
+    run_slowly(desk, 9.0, 0.3)
+    desk.scheduler._scopes[""].distrust(desk.now)
+    while desk.scheduler.next_due() < 600.0:
+        desk.now = max(desk.now, desk.scheduler.next_due())
+        desk.scheduler.next_request(desk.now)  # hangs
+    assert 600.0 <= desk.scheduler.next_due() <= 610.0
+
+
+def test_dropped_connections_do_not_suspend_a_list() -> None:
+    """It is asked for again all the time."""
+    desk = desk_of(20)
+    desk.watch(map(str, range(20)))
+    run_slowly(desk, 9.0, 0.3)
+    desk.list_error = TransportError("reset")
+    run_slowly(desk, 60.0, 0.3)
+    assert desk.windows[-1].sent_at > 25.0
+    assert desk.scheduler._scopes[""].listing.in_rounds

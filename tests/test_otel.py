@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 OK, RUNNING, FAILED = JobStatus.SUCCESS, JobStatus.RUNNING, JobStatus.FAILED
 STORIES: dict[str, list[Any]] = {
     "good": [RUNNING, OK],
-    "bad": [RUNNING, FAILED],
+    "broken": [RUNNING, FAILED],
     "endless": [RUNNING],
     "throttled": [Throttled("slow down"), Throttled("slow down"), OK],
     "unreachable": [TransportError("no route"), OK],
@@ -116,7 +116,9 @@ class TestSpans:
         assert span.instrumentation_scope.name == "gespoll"
 
     @pytest.mark.parametrize(
-        ("job", "kind"), [("bad", "gespoll.JobFailed"), ("endless", "gespoll.WaitTimeout")], ids=["failed", "timeout"]
+        ("job", "kind"),
+        [("broken", "gespoll.JobFailed"), ("endless", "gespoll.WaitTimeout")],
+        ids=["failed", "timeout"],
     )
     async def test_a_wait_that_fails(self, collector: Collector, job: str, kind: str) -> None:
         """The type of the error is told, and not its text."""
@@ -129,10 +131,10 @@ class TestSpans:
         assert not span.events
 
     async def test_many_jobs_are_counted_and_not_named(self, collector: Collector) -> None:
-        """Of all that was exported, no text holds one of their ids."""
+        """Of all that was exported, no text holds one of their ids, which no random id can hold."""
         async with polling(collector) as poller:
             with suppress(GespollError):
-                await poller.wait_all(["good", "bad", "endless"], timeout=30)
+                await poller.wait_all(["good", "broken", "endless"], timeout=30)
         span = collector.span
         assert span.name == "gespoll.wait_all"
         assert dict(span.attributes or {}) == {
@@ -143,12 +145,12 @@ class TestSpans:
             "error.type": "gespoll.JobsFailed",
         }
         told = span.to_json() + str(collector.metrics())
-        assert [job for job in ("good", "bad", "endless") if job in told] == []
+        assert [job for job in ("good", "broken", "endless") if job in told] == []
 
     async def test_failures_that_are_returned_are_no_error(self, collector: Collector) -> None:
         """The count tells them."""
         async with polling(collector) as poller:
-            await poller.wait_all(["bad"], return_exceptions=True)
+            await poller.wait_all(["broken"], return_exceptions=True)
         assert collector.span.status.status_code is StatusCode.UNSET
         assert (collector.span.attributes or {})["gespoll.wait.jobs_failed"] == 1
 

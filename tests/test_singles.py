@@ -6,10 +6,8 @@ import math
 from typing import Any
 
 from gespoll import JobRef
-from gespoll._pacing import RetryDelays
 from gespoll._scheduler._record import ASKED, Record
 from gespoll._scheduler._singles import Singles
-from tests.test_pacing import Always
 
 
 def record_of(job_id: str) -> Record[Any]:
@@ -68,7 +66,7 @@ def test_what_the_list_shows_or_has_ended_is_passed_over() -> None:
     listed.place = 3
     ended.watchers = None
     asked.state |= ASKED
-    own.cared().retries = RetryDelays(Always(1.0))
+    own.cared().is_personal = True
     assert taken(singles, 1.0) == ["left"]
 
 

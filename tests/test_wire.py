@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -762,7 +762,7 @@ class TestLongLists:
     @pytest.mark.parametrize("opening", [b"[", b'{"a": '])
     def test_deep_nesting_is_survived(self, opening: bytes) -> None:
         """The entry is there, and not read."""
-        nested = opening * 100_000 + b"1" + {b"[": b"]"}.get(opening, b"}") * 100_000
+        nested = opening * 20_000 + b"1" + {b"[": b"]"}.get(opening, b"}") * 20_000
         body = b'{"jobs": [{"jobId": "a", "request": ' + nested + b"}]}"
         assert listed(engine_list.read(reply(body), "g")) == [("a", None)]
 
@@ -778,6 +778,12 @@ class TestLongLists:
         body = b'{"jobs": [{"jobId": "a", "status": "running"}, ' + damage + b', {"jobId": "c"}]}'
         with pytest.raises(ProtocolError):
             listed(engine_list.read(reply(body), "g"))
+
+    def test_another_array_behind_a_damaged_list_is_not_read_as_entries(self) -> None:
+        """The list ends where it is closed."""
+        body = b'{"jobs": [{"jobId": "a", "x": NaN}, {"jobId": "b"}], "more": [{"jobId": "no"}], "totalCount": 2}'
+        page = engine_list.read(reply(body), "g")
+        assert [job_id for part in page.parts() for job_id in part.ids] == ["a", "b"]
 
     def test_id_of_an_unreadable_entry_is_its_own(self) -> None:
         """Not one of something inside it, nor of a text."""
@@ -1403,7 +1409,12 @@ class TestRetryAfter:
             ("Wed, 02 Jan 2030 20:00:30 +0800", 30.0),
             ("Wed, 02 Jan 2030 11:00:00 GMT", 0.0),
             ("-5", None),
-            ("1.5", None),
+            ("1.5", 2.0),
+            ("0.2", 1.0),
+            ("3.0", 3.0),
+            ("3.", 3.0),
+            ("1.5s", None),
+            (".", None),
             ("1e3", None),
             ("soon", None),
             ("٣", None),
@@ -1416,9 +1427,12 @@ class TestRetryAfter:
         assert Reply(429, b"", {"Retry-After": value, "Date": DATE}).retry_after == seconds
 
     def test_date_without_the_replys_own_date(self) -> None:
-        """The local clock is not asked."""
-        assert Reply(429, b"", {"Retry-After": DATE}).retry_after is None
-        assert Reply(429, b"", {"Retry-After": DATE, "Date": "?"}).retry_after is None
+        """It counts from when the reply came, rounded up."""
+        came_at = NOON - timedelta(seconds=29.5)
+        for headers in ({"Retry-After": DATE}, {"Retry-After": DATE, "Date": "?"}):
+            assert Reply(429, b"", headers, came_at).retry_after == 30.0
+            assert Reply(429, b"", headers, NOON + timedelta(hours=1)).retry_after == 0.0
+            assert Reply(429, b"", headers).retry_after is None
 
     def test_no_header(self) -> None:
         """Nothing was asked."""

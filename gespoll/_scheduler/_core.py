@@ -496,7 +496,7 @@ class Scheduler:
         """Whether a final poll was by the channel that can say more of an end; else that is asked next."""
         scope = self._scopes[record.scope]
         fuller = None if record.has_ended else self._judges.confirming_channel(scope, record)
-        if fuller is None or fuller is channel:
+        if fuller is None or (fuller is channel and self._judges.was_tried_since_report(scope, record, fuller)):
             return True
         if fuller is Channel.QUERY:
             scope.queries.first(record)
@@ -515,7 +515,7 @@ class Scheduler:
         """End what the last looks after a deadline left open, all in one error."""
         for record in list(expiry.records):
             self._end_at_deadline(ledger, record, now)
-        error, left = ledger.timeout_of(expiry, self._failure_of(ledger))
+        error, left = ledger.timeout_of(expiry, self._failure_of)
         for record in left:
             ledger.tell_error(record, self._last_job(record), error, now)
             self._let_go(record)
@@ -536,9 +536,16 @@ class Scheduler:
         if not self._expiring:
             self._last_readings.clear()
 
-    def _failure_of(self, ledger: Ledger) -> Exception | None:
-        """Tell what kept the first job of a watch that was not seen from being seen."""
-        return next((record.failure for record in ledger.open_records() if record.failure is not None), None)
+    def _failure_of(self, record: Record[Ledger]) -> Exception | None:
+        """Return what the last poll of a job ended in, if it brought nothing, or that it is denied."""
+        evidence, scope = record.evidence, self._scopes[record.scope]
+        denials = None if evidence is None else evidence.by_query.denials or evidence.by_list.denials
+        if record.failure is not None:
+            return record.failure
+        if denials is not None:
+            waited = denials.last - denials.first
+            return JobNotFound(record.ref, record.job, waited=waited, graph_missing=denials.graph_missing)
+        return scope.listing.failure if scope.queries.depends_on_list(record) else None
 
     # Scans
 

@@ -127,6 +127,14 @@ class Judge:
         fuller = fuller_channel(reported_end(evidence), evidence, plane_of(self.source))
         return None if fuller is None else _confirming_channel(scope, record, fuller)
 
+    def was_tried_since_report(self, scope: Scope, record: Record[Any], channel: Channel) -> bool:
+        """Whether a channel was tried after an end was first reported."""
+        evidence = record.reported()
+        tried = evidence.of(channel).tried_at
+        if channel is Channel.LIST:
+            tried = max(tried, scope.listing.failed_at)
+        return tried > min(end.first for _, end in evidence.ends)
+
     # What is asked next
 
     def plan(self, scope: Scope, record: Record[Any], verdict: Verdict, now: float) -> None:
@@ -167,6 +175,8 @@ class Judge:
         is_new = verdict.phase is Phase.CONFIRMING and query.end is None
         if is_new and query.tried_at <= min(end.first for _, end in evidence.ends):
             scope.queries.first(record)
+        elif evidence.by_list.last_word is Word.THERE and query.failure is None and query.denials is None:
+            scope.queries.at(record, max(now, query.tried_at + self.settings.interval))
         else:
             scope.queries.at(record, now + self._delay(scope, record, verdict, now))
 

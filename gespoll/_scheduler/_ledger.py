@@ -431,11 +431,15 @@ class Ledger:
         spent, self._spent = self._spent, []
         return spent
 
-    def timeout_of(self, expiry: Expiry, failure: Exception | None) -> tuple[WaitTimeout, list[Record[Ledger]]]:
+    def timeout_of(
+        self, expiry: Expiry, failure: Callable[[Record[Ledger]], Exception | None]
+    ) -> tuple[WaitTimeout, list[Record[Ledger]]]:
         """Make the error for what the last looks left open, and list what that is."""
         left = {record: ref for record in expiry.records if (ref := record.ref_for(self)) is not None}
         statuses = {ref: self._last(record) for record, ref in left.items()}
-        return WaitTimeout(expiry.timeout, statuses, last_failure=failure), list(left)
+        last_failure = next((error for record in left if (error := failure(record)) is not None), None)
+        unconfirmed = [ref for record, ref in left.items() if record.evidence is not None and record.evidence.ends]
+        return WaitTimeout(expiry.timeout, statuses, last_failure=last_failure, unconfirmed=unconfirmed), list(left)
 
     def cut_input(self, timeout: float) -> None:
         """Take no more input, because the time of the whole watch is over."""
@@ -506,4 +510,5 @@ def outcome_of(results: list[Job | Exception]) -> Exception | None:
 def _joined(timeouts: list[WaitTimeout]) -> WaitTimeout:
     last_seen = {ref: status for error in timeouts for ref, status in error.last_seen.items()}
     failure = next((error.last_failure for error in timeouts if error.last_failure is not None), None)
-    return WaitTimeout(timeouts[0].timeout, last_seen, last_failure=failure)
+    unconfirmed = [ref for error in timeouts for ref in error.unconfirmed]
+    return WaitTimeout(timeouts[0].timeout, last_seen, last_failure=failure, unconfirmed=unconfirmed)

@@ -244,6 +244,12 @@ class Line:
         self.lost += len(lost)
         return lost
 
+    def missed_late(self, records: Sequence[Record[Any]], shown: Iterable[str]) -> list[Record[Any]]:
+        """Return the jobs that a reply to a request of an earlier round lacks, and no reply has shown in this one."""
+        ids, round_ = set(shown), self.round
+        unseen = [each for each in records if each.seen != round_ and each.place is not None and not each.has_ended]
+        return [record for record in unseen if record.ref.job_id not in ids]
+
     def next_canary(self) -> Record[Any] | None:
         """Take the next job in turn that can be queried by itself."""
         count = len(self)

@@ -9,14 +9,14 @@ nor that it tells the truth; each is found out, and a list that does not serve i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
 import attrs
 
-from gespoll._errors import SourceError
+from gespoll._errors import SourceError, TransportError
 from gespoll._pacing import RequestBudget, RetryDelays
 from gespoll._scheduler._doubt import Doubt
 from gespoll._scheduler._line import Line, Place
@@ -32,7 +32,9 @@ LIST_FROM = 2
 FRONT = -math.inf
 """Due before anything else."""
 _SLICE = 250
-_FAILURES_AT_MOST = 2
+_FAILURES_AT_LEAST = 3
+_FAILING_SECONDS = 10.0
+"""A list is suspended after so many failures in a row, over so many seconds, while queries work (rule 17)."""
 _PROBES = 50
 _LOST_SHARE = 0.1
 _LOST_FROM = 10
@@ -94,6 +96,10 @@ class Listing:
     _alternates: bool = False
     _page_was_last: bool = True
     _failures: int = 0
+    _answered_at: float = -math.inf
+    """When a page came last, or the list was first asked for."""
+    _suspect_since: float = math.inf
+    """When the first of the failures in a row came that say something against the list."""
     _ready_at: float = -math.inf
     _retries: RetryDelays | None = None
     _lost: Doubt = attrs.field(factory=_short_doubt)
@@ -188,7 +194,7 @@ class Listing:
     def begin_rounds(self, now: float) -> None:
         """Ask for the list from now on, if it is to serve and is not asked for already."""
         if not self.in_rounds and self.covers(now):
-            self.round_due = now
+            self.round_due = self._answered_at = now
 
     def distrust(self, now: float) -> None:
         """Ask for the list no more, for a while: it tells old states as new."""
@@ -197,7 +203,7 @@ class Listing:
 
     def answers_alone(self, now: float) -> None:
         """Note that a single query was answered: a list that failed some times in a row is left for a while."""
-        if self._failures >= _FAILURES_AT_MOST:
+        if self._failures >= _FAILURES_AT_LEAST and now - self._suspect_since >= _FAILING_SECONDS:
             self._failures = 0
             self._unhelpful.raise_at(now)
             self._leave(now)
@@ -217,13 +223,21 @@ class Listing:
 
     def due(self) -> float:
         """Tell when a request of a round is due; it may not leave before the budget allows it."""
-        if not self._in_round:
+        if not self.in_rounds:
+            due = self._taken_up_at
+        elif not self._in_round:
             due = self.round_due if self._can_begin else math.inf
         elif self.sweep is not None and self.sweep.asked is not None:
             return math.inf
         else:
             due = self._ready_at
         return max(due, self.pace.ready_at)
+
+    @property
+    def _taken_up_at(self) -> float:
+        """When a list that is suspended serves again, by the clock alone; infinite where it would not."""
+        serves = self.queries.has_list and self.refusal is None and len(self._records) >= LIST_FROM
+        return max(self._unhelpful.until, self._untrue.until) if serves else math.inf
 
     @property
     def _can_begin(self) -> bool:
@@ -240,7 +254,8 @@ class Listing:
 
     def next(self, now: float) -> Request | None:
         """Give the next request of a round; `None` when there is none, and at the end of a round."""
-        if not self._in_round and self._can_begin:
+        self.begin_rounds(now)
+        if not self._in_round and self.in_rounds and self._can_begin:
             self._begin_round(now)
         if not self._in_round:
             return None
@@ -410,6 +425,7 @@ class Listing:
         self._retries = None
         self.failing_since = math.inf
         self.failure = None
+        self._answered_at = now
         if request.offset:
             self._offsets_refused = 0
         self._total = window.total
@@ -429,7 +445,7 @@ class Listing:
                 _note_shown(places, window.unread, now)
             self._see(request, offset, places, now)
             yield places
-        self._look_for_missed(request, offset, len(window.ids) + window.skipped, is_placed=is_placed)
+        self._look_for_missed(request, offset, window, is_placed=is_placed)
 
     def _places(self, ids: tuple[str, ...], start: int) -> list[Place]:
         find = self._records.get
@@ -456,15 +472,29 @@ class Listing:
         if not self._unlocated:
             self._unlocated = {}  # an emptied dictionary keeps its room
 
-    def _look_for_missed(self, request: Window, offset: int, count: int, *, is_placed: bool) -> None:
-        """Query jobs that the list was to show and did not, and look for them in the next round."""
-        if self.under_way.get(request) != self.line.round or not request.expected:
+    def _look_for_missed(self, request: Window, offset: int, window: ListWindow, *, is_placed: bool) -> None:
+        """Ask in the same round once more for jobs that the list was to show and did not.
+
+        What is missed again, or by a window that returns after its round, is queried at once, and looked for in the
+        next round.
+        """
+        asked_in = self.under_way.get(request)
+        if asked_in is None or not request.expected or not self.in_rounds:
             return
-        may_repeat = not request.is_repeat and (is_placed or count < request.limit)
-        for record in self.line.missed(request.expected, offset, count, may_repeat=may_repeat):
-            record.place = None
-            self._unlocated[record.ref.job_id] = None
-            self.queries.soon(record)
+        if asked_in != self.line.round:
+            lost = self.line.missed_late(request.expected, window.ids)
+        else:
+            count = len(window.ids) + window.skipped
+            may_repeat = not request.is_repeat and (is_placed or count < request.limit)
+            lost = self.line.missed(request.expected, offset, count, may_repeat=may_repeat)
+            self._go_on_with_round()
+        self._unlocate(lost)
+
+    def _go_on_with_round(self) -> None:
+        """Take the round up again, all of whose windows were sent, if a job is to be asked for once more."""
+        if not self._in_round and self.line.has_next():
+            self._again = self.round_due == FRONT
+            self._in_round = True
 
     def end_page(self, request: Window, window: ListWindow, now: float) -> Sweep | None:
         """Plan what follows a page; gives the walk that is over with it."""
@@ -535,27 +565,45 @@ class Listing:
         """Ask for the jobs of a window again, which brought nothing."""
         if self.under_way.get(request) == self.line.round:
             self.line.put_back(request.expected)
-            self._in_round = self._in_round or (bool(request.expected) and self.in_rounds)
+            if self.in_rounds:
+                self._go_on_with_round()
         self.returned(request)
 
     def failed(self, request: Window, error: SourceError, now: float) -> None:
         """Plan the next attempt of a window that failed.
 
-        A single query goes first; if it is answered while the list has failed some times in a row, single
-        queries serve.
+        A single query goes first; if it is answered while the list has failed for some time, single queries serve.
+        Until then the jobs are queried whose period has passed. A dropped connection says nothing against a list.
         """
+        if now - self._answered_at >= max(self.period, self.queries.interval):
+            self._query_missing_in(request)
         self.put_back(request)
         self.failing_since = min(self.failing_since, request.sent_at)
         self.failure, failed_at, self.failed_at = error, self.failed_at, now
         if request.sent_at < failed_at:
             return
-        self._failures += 1
+        if not isinstance(error, TransportError):
+            self._suspect_since = self._suspect_since if self._failures else now
+            self._failures += 1
         self._retries = self._retries or RetryDelays(self.queries.rng)
         self._ready_at = now + self._retries.next()
         probes = filter(self.queries.may_be_asked, islice(self._records.values(), _PROBES))
         probe = min(probes, key=lambda record: record.is_personal, default=None)
         if probe is not None:
             self.queries.first(probe)
+
+    def _query_missing_in(self, request: Window) -> None:
+        """Query the jobs that a window was to show, or that the walk has not shown, until the list shows them again."""
+        self._unlocate(request.expected)
+        if self.sweep is not None and self.sweep.asked is request:
+            self._query_missing(self.sweep)
+
+    def _unlocate(self, records: Iterable[Record[Any]]) -> None:
+        for record in records:
+            if record.place is not None and not record.has_ended:
+                record.place = None
+                self._unlocated[record.ref.job_id] = None
+                self.queries.soon(record)
 
     def _lose_places(self, request: Window) -> None:
         """Look for the jobs of a window again, from the start; where that does not help, in the first page only."""
@@ -565,11 +613,7 @@ class Listing:
             self.sweep = None
             self._alternates = False
         self.returned(request)
-        for record in request.expected:
-            if record.place is not None and not record.has_ended:
-                record.place = None
-                self._unlocated[record.ref.job_id] = None
-                self.queries.soon(record)
+        self._unlocate(request.expected)
         self._newest_at = self._total = None
         self._lost.clear()
 

@@ -227,6 +227,9 @@ class Scope:
         care = record.care
         if care is not None and care.is_planned:
             return care.due if care.due < math.inf else -math.inf, _personal_reason(care)
+        if not self.queries.can_be_queried(record) and not self.listing.is_readable:
+            at = math.inf if care is None else care.review_at
+            return at, "neither a query nor the list can be asked: it is decided by the time"
         if not self.queries.can_be_queried(record):
             return self.listing.next_look(), "without graph= only the list can show it: looked for in the next round"
         if record.place is not None and self.listing.in_rounds:

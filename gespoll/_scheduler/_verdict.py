@@ -312,11 +312,21 @@ def decide_at_deadline(
     if not evidence.ends:
         return None
     found = decide(ref, evidence, reach, plane, terms, now)
+    if found.phase is Phase.CONFIRMING and _is_repeated_by_fuller(evidence, plane):
+        case = _Case(ref, evidence, reach, plane, terms, _Clock(now))
+        return case.ended(Line.FULLER_REPORTED, reported_end(evidence))
     if found.phase is Phase.ENDED and not (found.is_unconfirmed and _is_success(found.job)) and found.job is not None:
         return found
     case = _Case(ref, evidence, reach, plane, terms, _Clock(now))
     end = reported_end(evidence)
     return None if end.status is JobStatus.SUCCESS else case.ended(Line.FAILURE_STANDS, end, unconfirmed=True)
+
+
+def _is_repeated_by_fuller(evidence: Evidence, plane: Plane) -> bool:
+    """Whether the channel that can say more reported the end twice, be it sooner than an interval apart."""
+    fuller = fuller_channel(reported_end(evidence), evidence, plane)
+    reported = None if fuller is None else evidence.of(fuller).end
+    return reported is not None and reported.last > reported.first
 
 
 def _is_success(job: Job | None) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from gespoll._jobs import STATUS_WORDS, Job, JobRef, StatusWords, effective_status
 from gespoll._wire.fields import text
-from gespoll._wire.record import fail_reason, job_fields, single_record
+from gespoll._wire.record import fail_reason, single_record
 from gespoll._wire.reply import Reply, error_code
 
 PATH = "/ges/v1.0/{project}/graphs/{graph}/jobs/{job}/status"
@@ -29,8 +29,7 @@ def read(reply: Reply, ref: JobRef, words: StatusWords = STATUS_WORDS) -> Job:
         JobNotFound: when the engine says that there is no such job or graph.
         SourceError: when the reply is an error, whatever its HTTP status, or unreadable.
     """
-    record = single_record(reply, ref, words, _NO_SUCH_GRAPH)
-    fields = job_fields(record)
+    record, fields = single_record(reply, ref, words, _NO_SUCH_GRAPH)
     word = text(fields.get("status")) or ""
     status = effective_status(word, None, words)
     return Job(

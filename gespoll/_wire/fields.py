@@ -18,7 +18,7 @@ _UNITS = (1, 1_000, 1_000_000)
 _YEAR_2000 = 946_684_800
 _YEAR_2100 = 4_102_444_800
 _NUMBER = re.compile(r"\d{1,3}(?:\.\d{1,18})?", re.ASCII)
-_SEEMING_FIELD = re.compile(rb'(?<!\\)"\s*:')  # ten times as fast as the next, which tells them from texts
+_SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
 _TEXT_OR_FIELD = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"(\s*:)?', re.DOTALL)
 _decode_anything = msgspec.json.Decoder().decode
 
@@ -56,8 +56,8 @@ def decode_record(body: bytes | msgspec.Raw) -> dict[str, Any] | None:
     if record is None:
         return None
     decoded, sent = _fields_in(record), bytes(body)
-    seems_more = len(_SEEMING_FIELD.findall(sent)) > decoded
-    return None if seems_more and sum(map(bool, _TEXT_OR_FIELD.findall(sent))) > decoded else record
+    may_be_more = sent.count(b'":') > decoded or any(map(sent.__contains__, _SPACED_COLONS))
+    return None if may_be_more and sum(map(bool, _TEXT_OR_FIELD.findall(sent))) > decoded else record
 
 
 def _fields_in(record: dict[str, Any]) -> int:
@@ -65,10 +65,10 @@ def _fields_in(record: dict[str, Any]) -> int:
     left: list[Any] = [record]
     while left:
         value = left.pop()
-        if isinstance(value, dict):
+        if type(value) is dict:
             fields += len(value)
             left += value.values()
-        elif isinstance(value, list):
+        elif type(value) is list:
             left += value
     return fields
 

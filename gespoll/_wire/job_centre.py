@@ -41,7 +41,7 @@ class JobCentre:
     def read_job(self, glance: Glance, as_of: datetime | None, words: StatusWords = STATUS_WORDS) -> Job | None:
         """Read the whole record of an entry; `None` when it tells no status, or cannot be read in full."""
         record = read_entry(glance.entry, words)
-        return None if record is None else read_job(record, JobRef(glance.job_id), self.record, as_of, words)
+        return None if record is None else read_job(record, record, JobRef(glance.job_id), self.record, as_of, words)
 
     def filters(
         self, status: JobStatus | None, graph_name: str | None, start: date | None, end: date | None

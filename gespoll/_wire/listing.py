@@ -10,7 +10,7 @@ entry is no JSON, or nested too deeply, only it is unreadable: entries are then 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Literal
@@ -26,8 +26,12 @@ from gespoll._wire.reply import Reply, error_code, failure
 _PART = 256 * 1024
 _CUTS_AT_MOST = 8
 _SAMPLES = 6
-_SCANNED_AT_MOST = 4 * _PART  # entries told apart by brackets: a tenth of a second at worst
+_DAMAGED_PART = 64 * 1024  # telling entries apart by their brackets takes longer: some 5 ms for so many bytes
+_SCANNED_AT_MOST = _PART  # 50 ms at worst, if all of it is brackets
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]+|[\]}]+|,|"', re.DOTALL)
+_BRACKET = re.compile(
+    rb'(?:[^"\[\]{},]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([\[{]+|[\]}]+|,|")', re.DOTALL
+)  # with the texts before it
 _COLON = re.compile(rb"\s*:\s*")
 _ID_NAMES = (b'"job_id"', b'"jobId"')
 _CLOSING = bytes.maketrans(b"[{", b"]}")
@@ -60,7 +64,7 @@ class _Begin(msgspec.Struct, gc=False):
 
 _decode_envelope = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_entries = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_Split = Callable[[bytes], list[msgspec.Raw]]
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_glances = msgspec.json.Decoder(list[_Glance]).decode
 _decode_loose_glances = msgspec.json.Decoder(list[_LooseGlance]).decode
 _decode_glance = msgspec.json.Decoder(_Glance).decode
@@ -93,7 +97,7 @@ class Part:
         """Give some of the entries; one whose id cannot be an id is passed over."""
         if not places:
             return []
-        entries = _entries_of(self._text)
+        entries = _decode_entries(self._text)
         if self._places is not None:
             entries = [entries[place] for place in self._places]
         found = [Glance(self.ids[place], text(self.words[place]), entries[place]) for place in places]
@@ -101,7 +105,7 @@ class Part:
 
     def samples(self) -> list[msgspec.Raw]:
         """Return some entries from all over the part."""
-        entries = _entries_of(self._text)
+        entries = _decode_entries(self._text)
         return entries[:: max((len(entries) - 1) // (_SAMPLES - 1), 1)]
 
     def newest_at(self) -> Literal["start", "end"] | None:
@@ -135,7 +139,7 @@ class Page:
         """
         try:
             if self._end is None:
-                yield _read_part(self._body, _entries_of)
+                yield _read_whole(self._body)
                 return
             at = self._start
             while at < self._end:
@@ -188,8 +192,18 @@ def _no_array(action: str, request_id: str | None) -> ProtocolError:
     return ProtocolError(f"{action}: the list of jobs is no array", status=200, request_id=request_id)
 
 
-def _read_part(part: bytes, entries_of: _Split = _decode_entries) -> Part:
-    found = _glances(part, entries_of)
+def _read_whole(body: bytes) -> Part:
+    try:
+        return _read_part(body)
+    except _UNREADABLE:
+        return _read_damaged_part(body)
+
+
+def _read_part(part: bytes) -> Part:
+    return _part(_glances(part), part)
+
+
+def _part(found: list[_Glance], part: bytes) -> Part:
     ids = [glance.snake or glance.camel for glance in found]
     words = [glance.status for glance in found]
     if all(ids):
@@ -199,7 +213,7 @@ def _read_part(part: bytes, entries_of: _Split = _decode_entries) -> Part:
     return Part([job_id for _, job_id in kept], [words[place] for place in places], len(ids) - len(kept), part, places)
 
 
-def _glances(part: bytes, entries_of: _Split) -> list[_Glance]:
+def _glances(part: bytes) -> list[_Glance]:
     """Read ids and words of a part: at once where all are as documented, else one by one."""
     try:
         return _decode_glances(part)
@@ -208,10 +222,10 @@ def _glances(part: bytes, entries_of: _Split) -> list[_Glance]:
     try:
         return [found.strict() for found in _decode_loose_glances(part)]
     except _UNREADABLE:
-        return [_glance(entry) for entry in entries_of(part)]
+        return [_glance(entry) for entry in _decode_entries(part)]
 
 
-def _glance(entry: msgspec.Raw) -> _Glance:
+def _glance(entry: bytes | msgspec.Raw) -> _Glance:
     """Read id and word of one entry, as far as they are readable. A word of a wrong type is none."""
     try:
         return _decode_glance(entry)
@@ -239,18 +253,24 @@ def _id_in(entry: bytes) -> str | None:
     return None
 
 
-def _entries_of(part: bytes) -> list[msgspec.Raw]:
-    """Return the entries of an array, still undecoded.
+def _read_damaged_part(part: bytes) -> Part:
+    """Read a part in which entries are no JSON, or nested too deeply; null stands in their place from then on.
 
     Raises:
         msgspec.DecodeError: when they cannot be told apart, not even by their brackets.
     """
+    texts = (part[start:end].strip() for start, end in _spans(part, 1, len(part)))
+    entries = [text_ for text_ in texts if text_]
+    sound = b",".join(entry if _is_sound(entry) else b"null" for entry in entries)
+    return _part([_glance(entry) for entry in entries], b"[%b]" % sound)
+
+
+def _is_sound(entry: bytes) -> bool:
     try:
-        return _decode_entries(part)
+        _decode_raw(entry)
     except _UNREADABLE:
-        spans = _spans(part, part.index(b"[") + 1, len(part))
-    texts = (part[start:end].strip() for start, end in spans)
-    return [msgspec.Raw(text_) for text_ in texts if text_]
+        return False
+    return True
 
 
 def _spans(body: bytes, start: int, enough: int) -> list[tuple[int, int]]:
@@ -278,8 +298,8 @@ def _spans(body: bytes, start: int, enough: int) -> list[tuple[int, int]]:
 
 def _ends(body: bytes, start: int) -> Iterator[int]:
     opened = bytearray()
-    for token in _TOKEN.finditer(body, start, start + _SCANNED_AT_MOST):
-        found = token[0]
+    for token in _BRACKET.finditer(body, start, start + _SCANNED_AT_MOST):
+        found = token[1]
         kind = found[:1]
         if kind in {b"[", b"{"}:
             opened += found
@@ -289,7 +309,7 @@ def _ends(body: bytes, start: int) -> Iterator[int]:
                 yield token.end() - left
                 return
         elif found == b"," and not opened:
-            yield token.start()
+            yield token.start(1)
         elif found == b'"':
             break
     raise msgspec.DecodeError("the entries cannot be told apart")
@@ -345,6 +365,8 @@ def _next_part(body: bytes, start: int, end: int) -> tuple[Part, int]:
     at = start
     for _ in range(_CUTS_AT_MOST):
         cut = _BETWEEN_ENTRIES.search(body, min(max(at, start + _PART), end), end)
+        if cut is None and at == start:
+            return _read_whole(b"[%b]" % body[start:end]), end
         if cut is None:
             break
         try:
@@ -352,7 +374,8 @@ def _next_part(body: bytes, start: int, end: int) -> tuple[Part, int]:
         except (msgspec.DecodeError, RecursionError):
             at = cut.end() - 1  # it was inside an entry
     try:
-        ends_at = _spans(body, start, min(start + _PART, end))[-1][1]
-        return _read_part(b"[%b]" % body[start:ends_at], _entries_of), min(ends_at + 1, end)
+        *_, (_, ends_at) = _spans(body, start, min(start + _DAMAGED_PART, end))
     except _UNREADABLE:  # perhaps one entry that is very long
         return _read_part(b"[%b]" % body[start:end]), end
+    part = _read_whole(b"[%b]" % body[start:ends_at])
+    return part, end if body[ends_at : ends_at + 1] == b"]" else ends_at + 1

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from gespoll._errors import ProtocolError
+from gespoll._errors import GespollError, ProtocolError
 from gespoll._jobs import (
     STATUS_WORDS,
     FileKind,
@@ -108,18 +108,18 @@ def read_single(reply: Reply, ref: JobRef, spelling: Spelling, words: StatusWord
         JobNotFound: when the server says that there is no such job or graph.
         SourceError: when the reply is an error, whatever its HTTP status, or unreadable.
     """
-    record = single_record(reply, ref, words)
-    described = identifier(job_fields(record).get(spelling.job_id))
+    record, fields = single_record(reply, ref, words)
+    described = identifier(fields.get(spelling.job_id))
     if described is not None and described != ref.job_id:
         text_ = f"looking at job {ref}: the reply describes another job, {one_line(described)}"
         raise ProtocolError(text_, request_id=reply.request_id)
-    return read_job(record, ref, spelling, reply.as_of, words)
+    return read_job(record, fields, ref, spelling, reply.as_of, words)
 
 
 def single_record(
     reply: Reply, ref: JobRef, words: StatusWords, no_such_graph: frozenset[str] = frozenset()
-) -> dict[str, Any]:
-    """Return the record that the reply to a single status query holds; it has a status.
+) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """Return the record that the reply to a single status query holds, and the fields of its job; it has a status.
 
     Args:
         reply: the reply.
@@ -132,17 +132,22 @@ def single_record(
         SourceError: when the reply is an error, whatever its HTTP status, or unreadable.
     """
     action = f"looking at job {ref}"
-    record = decode_object(reply.body) if reply.is_success else None
-    if record is None or record_error_code(record, words) is not None:
+    record = decode_record(reply.body) if reply.is_success else None
+    if record is None:
+        raise _why_unreadable(reply, action, ref, no_such_graph)
+    fields = job_fields(record)
+    if poll_error(fields, words) is not None:
         raise failure(reply, action, ref, no_such_graph)
-    if decode_record(reply.body) is None:
-        raise ProtocolError(f"{action}: {_TWICE}", status=reply.status, request_id=reply.request_id)
-    if text(job_fields(record).get("status")) is None:
+    if text(fields.get("status")) is None:
         raise ProtocolError(f"{action}: the reply has no status", status=reply.status, request_id=reply.request_id)
-    return record
+    return record, fields
 
 
-_TWICE = "the reply holds a field twice"
+def _why_unreadable(reply: Reply, action: str, ref: JobRef, no_such_graph: frozenset[str]) -> GespollError:
+    if reply.is_success and decode_object(reply.body) is not None:
+        text_ = f"{action}: the reply holds a field twice, of which only one could be read"
+        return ProtocolError(text_, status=reply.status, request_id=reply.request_id)
+    return failure(reply, action, ref, no_such_graph)
 
 
 def job_fields(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -153,27 +158,38 @@ def job_fields(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**record, **{name: value for name, value in nested.items() if value not in (None, "")}}
 
 
-def record_error_code(record: Mapping[str, Any], words: StatusWords) -> str | None:
+def poll_error(fields: Mapping[str, Any], words: StatusWords) -> str | None:
     """Return the error code of the poll; `None` where there is none, or the job's end is what it explains."""
-    fields = job_fields(record)
-    word_ = text(fields.get("status"))
-    explains = word_ is not None and status_of_word(word_, words) in _EXPLAINED
-    return None if explains else error_code(fields)
+    code = error_code(fields)
+    return None if code is None or status_of_word(text(fields.get("status")) or "", words) in _EXPLAINED else code
 
 
 def read_entry(entry: bytes | msgspec.Raw, words: StatusWords) -> dict[str, Any] | None:
     """Decode the record of a list; `None` when it tells no status, or cannot be read in full."""
     record = decode_record(entry)
-    if record is None or text(record.get("status")) is None or record_error_code(record, words) is not None:
+    if record is None or text(record.get("status")) is None or poll_error(record, words) is not None:
         return None
     return record
 
 
 def read_job(
-    record: Mapping[str, Any], ref: JobRef, spelling: Spelling, as_of: datetime | None, words: StatusWords
+    record: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    ref: JobRef,
+    spelling: Spelling,
+    as_of: datetime | None,
+    words: StatusWords,
 ) -> Job:
-    """Read a record that has a status word."""
-    fields = job_fields(record)
+    """Read a job that has a status word.
+
+    Args:
+        record: as it came.
+        fields: those of the job, in it.
+        ref: the job.
+        spelling: how the document spells them.
+        as_of: the server's clock when it answered.
+        words: what words mean.
+    """
     reported = text(fields.get("status")) or ""
     name = text(fields.get(spelling.job_name))
     files = _files(fields.get(spelling.job_detail), spelling)
@@ -246,7 +262,7 @@ def read_file(entry: Any, kind: FileKind, names: Counts, path: str = "path") -> 
     if not isinstance(entry, Mapping):
         return ImportFile(kind=kind, path=text(entry))
     told = [entry.get(name) for name in names.names]
-    total, failed, successful = map(count, told)
+    total, failed, successful = counts = [count(value) for value in told]
     return ImportFile(
         kind=kind,
         path=text(entry.get(path)),
@@ -256,5 +272,5 @@ def read_file(entry: Any, kind: FileKind, names: Counts, path: str = "path") -> 
         total_lines=total,
         failed_lines=failed,
         successful_lines=successful,
-        has_unreadable_count=any(map(is_unreadable_count, told)),
+        has_unreadable_count=None in counts and any(map(is_unreadable_count, told)),
     )

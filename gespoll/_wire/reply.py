@@ -7,6 +7,7 @@ plane, the engine, the API gateway and IAM; a gateway says APIG. or APIGW. for t
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -64,6 +65,7 @@ _KIND_OF_STATUS: dict[int, type[SourceError]] = {
 _USUAL_DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
+_SECONDS_TO_WAIT = re.compile(r"(\d+)(?:\.(\d*))?", re.ASCII)
 _SAID_BY_STATUS_ALONE = frozenset({401, 407, 408, 429})
 _POLICY = re.compile(r"policy (\w+) over ratelimit")
 _LIMIT = re.compile(r"limit:(\d+),\s*time:(\d+)\s*(second|minute|hour|day)")
@@ -77,6 +79,8 @@ class Reply:
     status: int
     body: bytes = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    received_at: datetime | None = attrs.field(default=None, repr=False)
+    """When it came, by this machine's clock (aware)."""
 
     @property
     def is_success(self) -> bool:
@@ -96,12 +100,16 @@ class Reply:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds the server asks to wait; a date counts from the server's own clock."""
+        """Whole seconds the server asks to wait, a fraction rounded up.
+
+        A date counts from the server's own clock, and from this machine's where the reply does not tell that.
+        """
         value = self.headers.get("Retry-After", "").strip()
-        if value.isascii() and value.isdigit():
-            return float(value[:9])
-        until, now = _http_date(value), self.as_of
-        return None if until is None or now is None else max((until - now).total_seconds(), 0.0)
+        number = _SECONDS_TO_WAIT.fullmatch(value)
+        if number is not None:
+            return float(number[1][:9]) + bool((number[2] or "").strip("0"))
+        until, now = _http_date(value), self.as_of or self.received_at
+        return None if until is None or now is None else float(max(math.ceil((until - now).total_seconds()), 0))
 
 
 def _http_date(value: str | None) -> datetime | None:

@@ -13,7 +13,18 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gespoll.cli._exit import UsageError
-from gespoll.testing import FakeFile, FakeGES, FakeJob, FaultKind, Faults, FileKind, ListOrder, PagePolicy, RequestKind
+from gespoll.testing import (
+    Edition,
+    FakeFile,
+    FakeGES,
+    FakeJob,
+    FaultKind,
+    Faults,
+    FileKind,
+    ListOrder,
+    PagePolicy,
+    RequestKind,
+)
 
 Share = float
 Times = list[tuple[float, str]]
@@ -128,6 +139,7 @@ class Options(_Part, frozen=True):
     seed: int | UnsetType = UNSET
     max_page: int | UnsetType = UNSET
     engine_max_page: int | UnsetType = UNSET
+    edition: Edition | UnsetType = UNSET
     page_policy: PagePolicy | UnsetType = UNSET
     order: ListOrder | UnsetType = UNSET
     list_lag: float | UnsetType = UNSET

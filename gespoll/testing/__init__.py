@@ -2,13 +2,14 @@
 
 from gespoll.testing._fake_ges import FakeGES
 from gespoll.testing._faults import FaultKind, Faults, RequestKind
-from gespoll.testing._options import ListOrder, PagePolicy
+from gespoll.testing._options import Edition, ListOrder, PagePolicy
 from gespoll.testing._routes import LoggedRequest
 from gespoll.testing._scripted import Reading, ScriptedSource
 from gespoll.testing._timeline import FakeFile, FakeJob, FileKind
 from gespoll.testing._virtual_time import VirtualDeadlockError, VirtualTimeLoop, virtual_time
 
 __all__ = [
+    "Edition",
     "FakeFile",
     "FakeGES",
     "FakeJob",

@@ -7,7 +7,7 @@ argument. A list entry is encoded once per look of its job, never once per reque
 from __future__ import annotations
 
 from bisect import insort
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ._timeline import FakeJob, Look
 
 __all__ = ["Catalogue", "Placed", "WallClock"]
+
+_AHEAD = timedelta(hours=8)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @attrs.frozen
@@ -44,6 +47,14 @@ class WallClock:
     def text(self, now: float) -> str:
         """Return the wall-clock time at loop time `now` as the API writes it."""
         return self.at(now).strftime("%Y-%m-%d %H:%M:%S" if self.space else "%Y-%m-%dT%H:%M:%S")
+
+    def local_text(self, now: float) -> str:
+        """Return the wall-clock time at loop time `now` as a memory edition's engine writes it: eight hours ahead."""
+        return (self.at(now) + _AHEAD).strftime("%Y-%m-%d %H:%M:%S")
+
+    def microseconds(self, now: float) -> int:
+        """Return the wall-clock time at loop time `now` in microseconds since 1970."""
+        return (self.at(now) - _EPOCH) // timedelta(microseconds=1)
 
 
 @attrs.define(eq=False)
@@ -89,6 +100,19 @@ class Placed:
             return replies.job_body(self.job, look, api, begin_time=begin, end_time=end, empty_arrays=empty_arrays)
 
         return self.entry((api, look.step, look.word, look.files is None), build)
+
+    def memory_entry(self, look: Look, clock: WallClock, now: float) -> msgspec.Raw:
+        """Return the job's entry in the list of a memory edition's engine at loop time `now`."""
+        progress = self.job.progress(now - self.added_at)
+
+        def build() -> object:
+            ends_at = None if look.ended_after is None else self.added_at + look.ended_after
+            times = [
+                (clock.local_text(at), clock.microseconds(at)) for at in (self.added_at, ends_at) if at is not None
+            ]
+            return replies.memory_entry(self.job, look, progress=progress, times=times)
+
+        return self.entry(("memory", look.step, look.word, look.files is None, progress), build)
 
 
 @attrs.define(eq=False)

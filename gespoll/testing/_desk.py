@@ -177,9 +177,12 @@ class Desk:
         page = self.catalogue.ordered(shown, self.options.order)[offset : offset + limit]
         entries = [self._engine_entry(call, placed, at) for placed in page]
         count = len(shown) if self.options.list_count else None
-        return replies.json_reply(200, replies.engine_list_body(entries, count))
+        build = replies.memory_list_body if self.options.edition == "memory" else replies.engine_list_body
+        return replies.json_reply(200, build(entries, count))
 
     def _engine_entry(self, call: Call, placed: Placed, at: float) -> msgspec.Raw:
+        if self.options.edition == "memory":
+            return placed.memory_entry(self._look(call, placed, at, listed=True), self.clock, at)
         word = "" if call.fault == "blank_status" else placed.word(at)
         raw_request = self.options.raw_request
         action = placed.job.command.replace("_", "-")

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from ._replies import EmptyArrays, ErrorKeys
 
-__all__ = ["ListOrder", "Options", "PagePolicy"]
+__all__ = ["Edition", "ListOrder", "Options", "PagePolicy"]
 
+Edition = Literal["memory", "database"]
 PagePolicy = Literal["cut", "refuse"]
 ListOrder = Literal["newest", "oldest", "id", "random"]
 
@@ -75,11 +76,14 @@ class Options:
     list_count: bool = True
     """Whether the lists tell the total count."""
     list_has_files: bool = True
-    """Whether the entries of the job centre tell `job_detail`."""
+    """Whether the entries of the job centre tell `job_detail`, and those of a memory edition's engine `files`."""
     list_ignores_offset: bool = False
     """Whether every page is the first."""
+    edition: Edition = "database"
+    """What the engines are. The list of the database edition tells the request that made a job; that of the memory
+    edition the kind, progress and times of a job, why it failed, and the files of an import."""
     raw_request: bool = True
-    """Whether the engine list tells `rawRequest`, a JSON string, instead of `body`."""
+    """Whether the database edition's list tells `rawRequest`, a JSON string, instead of `body`."""
     empty_arrays: EmptyArrays = attrs.field(default="null", on_setattr=attrs.setters.frozen)
     """How `job_detail` tells an array without files."""
     error_keys: ErrorKeys = "absent"

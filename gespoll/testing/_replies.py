@@ -31,6 +31,7 @@ _ARRAYS: tuple[tuple[str, FileKind], ...] = (
     ("edgeset_path", "edgeset"),
     ("schema_path", "schema"),
 )
+_MEMORY_KEYS: Mapping[FileKind, str] = {"edgeset": "edgeFiles", "vertexset": "vertexFiles", "schema": "schemaFiles"}
 _COUNTS = ("total_lines", "failed_lines", "successful_lines")
 _V1_KEYS = {
     "job_id": "jobId",
@@ -152,7 +153,7 @@ def success_keys(api: Api, told: ErrorKeys) -> dict[str, str | None]:
 
 
 def engine_entry(job: FakeJob, word: str, url: str, *, raw_request: bool) -> dict[str, Any]:
-    """Return one job of the engine list; `raw_request` tells its body as a JSON string."""
+    """Return one job of a database edition's list; `raw_request` tells its body as a JSON string."""
     request: dict[str, Any] = {"command": job.command, "url": url}
     if raw_request:
         request["rawRequest"] = msgspec.json.encode(job.request_body).decode()
@@ -161,8 +162,47 @@ def engine_entry(job: FakeJob, word: str, url: str, *, raw_request: bool) -> dic
     return {"jobId": job.job_id, "status": word, "request": request}
 
 
+def memory_entry(job: FakeJob, look: Look, *, progress: int, times: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    """Return one job of a memory edition's list.
+
+    Args:
+        job: The job.
+        look: How it looks now.
+        progress: How far it is, in percent.
+        times: When it began and, once it has, ended: local text, and microseconds since 1970.
+    """
+    body: dict[str, Any] = {
+        "jobId": job.job_id,
+        "rawRequest": msgspec.json.encode(job.request_body).decode() if job.request_body else "",
+        "taskType": job.name,
+        "canStop": look.ended_after is None,
+        "progress": str(progress),
+        "status": look.word,
+    }
+    body |= dict(zip(("startTime", "endTime"), [text for text, _ in times], strict=False))
+    if look.word.casefold() == "failed":
+        body["failReason"] = look.fail_reason or "job failed"
+    if look.files is not None:
+        span = dict(zip(("startTime", "endTime"), [count for _, count in times], strict=False))
+        body["files"] = [{_MEMORY_KEYS[file.kind]: _memory_file(file) | span} for file in look.files]
+    return body
+
+
+def _memory_file(file: FakeFile) -> dict[str, Any]:
+    unit = "Labels" if file.kind == "schema" else "Lines"
+    counts = {"total": file.total_lines, "successful": file.successful_lines, "failed": file.failed_lines}
+    told = {f"{name}{unit}": count for name, count in counts.items() if count is not None}
+    return {"fileName": file.path, **told, "status": file.status}
+
+
+def memory_list_body(entries: Sequence[msgspec.Raw], count: int | None) -> dict[str, Any]:
+    """Return a page of a memory edition's list; a count of None leaves the key out."""
+    body: dict[str, Any] = {"jobs": list(entries)}
+    return body if count is None else body | {"jobCount": count}
+
+
 def engine_list_body(entries: Sequence[msgspec.Raw], count: int | None) -> dict[str, Any]:
-    """Return a page of the engine list; a count of None leaves the key out."""
+    """Return a page of a database edition's list; a count of None leaves the key out."""
     body: dict[str, Any] = {"jobs": list(entries)}
     if count is not None:
         body["totalCount"] = count

@@ -19,7 +19,8 @@ __all__ = ["FakeFile", "FakeJob", "FileKind", "Look"]
 
 FileKind = Literal["schema", "vertexset", "edgeset"]
 
-TERMINAL_WORDS = frozenset({"success", "partiallyfailed", "failed", "complete", "cancelled", "canceled"})
+TERMINAL_WORDS = frozenset({"success", "complete", "partiallyfailed", "partfailed", "failed"})
+TERMINAL_WORDS |= {"cancelled", "canceled", "stopped", "terminated", "killed"}
 DEFAULT_STEPS = ((0.0, "pending"), (1.0, "running"), (3.0, "success"))
 
 
@@ -86,7 +87,7 @@ class FakeJob:
     )
     """Pairs of (seconds, status word); states may be skipped and any word is allowed."""
     name: str = attrs.field(default="ImportGraph", kw_only=True)
-    """The job name; only ImportGraph carries files."""
+    """The job name, which a memory edition's engine calls its task type; only ImportGraph carries files."""
     job_type: str = attrs.field(default="GraphManagement", kw_only=True)
     """The job type."""
     files: tuple[FakeFile, ...] | None = attrs.field(default=(), converter=_tuple_or_none, kw_only=True)
@@ -108,7 +109,7 @@ class FakeJob:
     in_list: bool = attrs.field(default=True, kw_only=True)
     """Whether the list ever shows the job."""
     command: str = attrs.field(default="import_graph", kw_only=True)
-    """The engine's name of the request that made the job."""
+    """The name of the request that made the job, told by a database edition's engine list."""
     request_body: dict[str, Any] = attrs.field(factory=dict, kw_only=True)
     """The body of the request that made the job, told by the engine list."""
     results: int = attrs.field(default=0, kw_only=True)
@@ -129,6 +130,13 @@ class FakeJob:
     def step_at(self, elapsed: float) -> int:
         """Return the index of the step in force; before the first step it is the first."""
         return max(bisect_right(self.steps, elapsed, key=itemgetter(0)) - 1, 0)
+
+    def progress(self, elapsed: float) -> int:
+        """Return how far the job is, in percent: by its time until its end, and 100 only there."""
+        ends_at = next((at for at, word in self.steps if word.casefold() in TERMINAL_WORDS), None)
+        if ends_at is None:
+            return 0
+        return 100 if elapsed >= ends_at else max(int(100 * elapsed / ends_at), 0)
 
     def look(self, elapsed: float, *, listed: bool = False) -> Look:
         """Return how the job looks `elapsed` seconds after it was added.

@@ -141,11 +141,10 @@ def forget_retry_after(error: SourceError) -> float | None:
 
 
 @BREAKS(7, "gespoll._loop.Loop.start", tests=RULES, chosen="rule_7_never_more")
-async def start_too_many_workers(original: Callable[[Loop], Awaitable[None]], self: Loop) -> None:
+def start_too_many_workers(original: Callable[[Loop], None], self: Loop) -> None:
     """Have one request more under way than is allowed."""
-    await original(self)
-    assert self._tasks is not None
-    self._tasks.start_soon(self._guard, self._work)
+    original(self)
+    self._tasks.start(self._work)
 
 
 # Rule 8: leaving stops what was done, and leaves nothing
@@ -228,12 +227,11 @@ async def swallow_the_error_of_the_body(
 # Rule 14: the loop's tasks harm nobody
 
 
-@BREAKS(14, "gespoll._loop.Loop._guard", tests=RULES, chosen="rule_14_a_fatal_error")
-async def raise_into_the_task_group(self: Loop, task: Callable[[], Awaitable[None]]) -> None:
-    """Cancel whoever opened the poller when a task cannot go on."""
-    with anyio.CancelScope() as scope:
-        self._scopes.append(scope)
-        await task()
+@BREAKS(14, "gespoll._loop.Loop.close", tests=RULES, chosen="rule_14_a_fatal_error")
+def close_without_a_word(self: Loop, error: Exception) -> None:
+    """Tell nobody who waits that a task cannot go on."""
+    self._scheduler.fatal = self._scheduler.fatal or error
+    self._tasks.cancel()
 
 
 @BREAKS(14, "gespoll._scheduler._record.Record.detach", tests=RULES, chosen="rule_14_cancelling")

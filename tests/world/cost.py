@@ -11,7 +11,7 @@ The bounds, where J is the number of jobs, S the pages of one scan, and all time
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -161,35 +161,48 @@ def paced_at_most(world: World, seconds: float, jobs: int) -> float:
 
 
 def _troubled_jobs(world: World, log: Log) -> Iterator[Fault]:
-    for case in world.cases:
-        yield from _Trouble(world, log, case.truth.job_id).judge()
+    events: dict[str, list[Event]] = {case.truth.job_id: [] for case in world.cases}
+    for event in log.events:
+        for job_id in _concerned(event, events):
+            events[job_id].append(event)
+    for job_id, concerning in events.items():
+        yield from _Trouble(world, job_id).judge(concerning, log.ended_at)
+
+
+def _concerned(event: Event, jobs: Iterable[str]) -> Iterable[str]:
+    """Go through the jobs that an event is about."""
+    match event:
+        case Answered(reply=Page(said=said)):
+            return said
+        case Answered(asked=Asked(job_id=str(job_id))) | Asked(job_id=str(job_id)) | Joined(job_id=job_id):
+            return (job_id,)
+        case Taken(is_final=True, job_id=job_id):
+            return (job_id,)
+        case Left():
+            return jobs
+        case _:
+            return ()
 
 
 class _Trouble:
     """The queries of one job while none brings it forward."""
 
-    def __init__(self, world: World, log: Log, job_id: str) -> None:
-        self._world, self._log, self._job_id = world, log, job_id
+    def __init__(self, world: World, job_id: str) -> None:
+        self._world, self._job_id = world, job_id
         self._since = math.inf
         self._asked: list[float] = []
         self._ended = False
 
-    def judge(self) -> Iterator[Fault]:
+    def judge(self, events: list[Event], ended_at: float) -> Iterator[Fault]:
         """Go through what happened to the job."""
-        for event in self._log.events:
-            if self._begins_anew(event):
-                yield from self._over(event.at)
-            elif isinstance(event, Asked):
-                if event.job_id == self._job_id and self._since < math.inf:
-                    self._asked.append(event.at)
-            elif isinstance(event, Answered):
+        for event in events:
+            if isinstance(event, Answered):
                 yield from self._answered(event)
-        yield from self._over(self._log.ended_at)
-
-    def _begins_anew(self, event: Event) -> bool:
-        if isinstance(event, Taken):
-            return event.is_final and event.job_id == self._job_id
-        return isinstance(event, Joined | Left)
+            elif not isinstance(event, Asked):
+                yield from self._over(event.at)
+            elif self._since < math.inf:
+                self._asked.append(event.at)
+        yield from self._over(ended_at)
 
     def _answered(self, event: Answered) -> Iterator[Fault]:
         said, queried = self._said(event), event.asked.job_id is not None

@@ -49,14 +49,15 @@ class _Drawing:
         count = rng.choice([1, 1, 1, 2, 2, 3, 4, 5, 7, 10, 15, 25])
         cases = tuple(self._case(number, plane) for number in range(count))
         hangs = self._maybe(0.12, 0.02, 0.0)
+        knobs = self._knobs()
         return World(
             cases=cases,
-            waits=self._waits(cases, plane),
+            waits=self._waits(cases, plane, min(max(900.0, 250 * knobs.interval), 3000.0)),
             plane=plane,
             listing=self._listing(),
             queries=self._whole([Manner.FAIL, Manner.FAIL, Manner.GONE, Manner.HANG, Manner.DENY]),
             kills=self._kills(),
-            knobs=self._knobs(),
+            knobs=knobs,
             latency=rng.choice([0.05, 0.3, 0.3, 1.0]),
             jitter=rng.choice([0.0, 0.0, 0.5, 3.0]),
             hung=hangs,
@@ -160,17 +161,18 @@ class _Drawing:
             **chaos,
         )
 
-    def _waits(self, cases: tuple[Case, ...], plane: Plane) -> tuple[Wait, ...]:
+    def _waits(self, cases: tuple[Case, ...], plane: Plane, timeout: float) -> tuple[Wait, ...]:
         without_graph = self._rng.choice([0.0, 0.2, 1.0]) if plane is Plane.MANAGEMENT else 0.0
         return tuple(
-            self._wait(cases, without_graph, first=number == 0) for number in range(self._rng.choice([1, 1, 1, 2, 3]))
+            self._wait(cases, without_graph, timeout, first=number == 0)
+            for number in range(self._rng.choice([1, 1, 1, 2, 3]))
         )
 
-    def _wait(self, cases: tuple[Case, ...], without_graph: float, *, first: bool) -> Wait:
+    def _wait(self, cases: tuple[Case, ...], without_graph: float, timeout: float, *, first: bool) -> Wait:
         rng = self._rng
         chosen = cases if first else [case for case in cases if rng.random() < 0.5] or cases[:1]
         refs = tuple((case.truth.job_id, None if rng.random() < without_graph else case.truth.graph) for case in chosen)
-        timeout = rng.choices([2500.0, round(rng.uniform(5.0, 150.0), 1)], [9, 1])[0]
+        timeout = rng.choices([timeout, round(rng.uniform(5.0, 150.0), 1)], [9, 1])[0]
         job_timeout = self._maybe(0.06, round(rng.uniform(5.0, 150.0), 1), None)
         return Wait(refs, 0.0 if first else self._time(60.0), timeout, job_timeout)
 
@@ -187,7 +189,7 @@ class _Drawing:
         rng = self._rng
         return Knobs(
             interval=rng.choice([2.0, 5.0, 5.0, 10.0, 15.0]),
-            max_per_second=rng.choice([10.0, 10.0, 3.0, 20.0]),
+            max_per_second=rng.choice([10.0, 10.0, 3.0, 1.0, 20.0]),
             max_at_once=rng.choice([10, 10, 4, 3]),
             request_timeout=rng.choice([30.0, 10.0, 5.0]),
             not_found_grace=rng.choice([60.0, 20.0, 10.0]),

@@ -10,6 +10,7 @@ import attrs
 from .channels import Kind, Said
 from .log import Answered, Log, Page
 from .plan import Case, World
+from .scripts import Scripts
 
 
 @attrs.frozen
@@ -28,7 +29,7 @@ class Pages:
     """All list queries of a run."""
 
     def __init__(self, world: World, log: Log) -> None:
-        self._world = world
+        self._world, self._scripts = world, Scripts(world)
         self._scopes: dict[str, Scope] = {}
         for event in log.events:
             if isinstance(event, Answered) and event.asked.job_id is None and event.reply is not None:
@@ -63,10 +64,20 @@ class Pages:
             if isinstance(event.reply, Page):
                 last = event
                 break
-            if isinstance(event.reply, Said) and event.reply.kind is Kind.REFUSED:
+            if isinstance(event.reply, Said) and event.reply.kind is Kind.REFUSED and not self._was_too_large(event):
                 return True
         answered_at = since if last is None else max(last.at, since)
         return now - answered_at >= self._world.knobs.patience - 1.0
+
+    def _was_too_large(self, event: Answered) -> bool:
+        """Whether a smaller page would have been answered."""
+        listing = self._world.listing
+        return listing.refuses_pages and listing.is_orderly and event.asked.limit > listing.page_max
+
+    def no_smaller_was_tried(self, case: Case, now: float) -> bool:
+        """Whether the list refused pages as too large, and none that it would have answered was ever asked for."""
+        events = self._until(case, now)
+        return bool(events) and all(self._was_too_large(event) for event in events)
 
     def may_be_complete(self, pages: list[Answered]) -> bool:
         """Whether a complete scan may be among some pages, as far as their entries and totals tell."""
@@ -81,4 +92,6 @@ class Pages:
     def is_served(self, case: Case, pages: list[Answered]) -> bool:
         """Whether the job stood in the list whenever one of some pages was asked for."""
         shown = {Kind.STATUS, Kind.SIGHTING}
-        return bool(pages) and all(self._world.list_says(case, event.asked.at).kind in shown for event in pages)
+        return bool(pages) and all(
+            self._scripts.listed(case.truth.job_id, event.asked.at).kind in shown for event in pages
+        )

@@ -81,11 +81,16 @@ class Listing:
     """When all of it fails or hangs."""
 
     @property
+    def refuses_pages(self) -> bool:
+        """Whether a request for too many entries is refused."""
+        return self.above not in {"cut", "empty"}
+
+    @property
     def is_orderly(self) -> bool:
         """Whether reading it page by page shows every entry, once, and that they were all."""
         return (
             self.order != "random"
-            and self.page_max > 2
+            and self.page_max > (9 if self.refuses_pages else 2)
             and self.above != "empty"
             and self.total not in {"high", "jumping"}
             and self.offsets == "entries"

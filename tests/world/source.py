@@ -31,6 +31,7 @@ from gespoll import (
 from .channels import HANGS, Kind, Manner, Said, Trouble, failed, phase_of
 from .log import Answered, Asked, Log, Page
 from .plan import Plane, World
+from .scripts import Scripts
 
 NEVER = 1e9
 _END_TIME = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,18 +78,19 @@ def error_of(trouble: Trouble, retry_after: float | None = None) -> SourceError:
 class Rows:
     """The list of one scope: which ids stand in it, and in which order."""
 
-    def __init__(self, world: World, scope: str, rng: random.Random) -> None:
+    def __init__(self, world: World, scripts: Scripts, scope: str) -> None:
         self._world = world
-        self._cases = {case.truth.job_id: case for case in world.cases if world.scope(case.truth.graph) == scope}
-        base: list[str | None] = [*self._cases, *[f"foreign-{number}" for number in range(world.listing.foreign)]]
+        self._scripts = scripts
+        self._ours = {case.truth.job_id for case in world.cases if world.scope(case.truth.graph) == scope}
+        ours = [case.truth.job_id for case in world.cases if case.truth.job_id in self._ours]
+        base: list[str | None] = [*ours, *[f"foreign-{number}" for number in range(world.listing.foreign)]]
         base += [None] * world.listing.nameless
-        rng.shuffle(base)
+        random.Random(world.seed).shuffle(base)
         self._base = base
 
     def says(self, job_id: str, now: float) -> Said | None:
         """Return what the list says of a job; `None` of one of others."""
-        case = self._cases.get(job_id)
-        return None if case is None else self._world.list_says(case, now)
+        return self._scripts.listed(job_id, now) if job_id in self._ours else None
 
     def ids(self, now: float, rng: random.Random) -> list[str | None]:
         """Return the ids in the order of the list."""
@@ -103,10 +105,9 @@ class Rows:
         return self._ordered(rows, rng)
 
     def _stands(self, row: str | None, left: set[str], now: float) -> bool:
-        if row is None or row not in self._cases:
+        if row is None or row not in self._ours:
             return row not in left
-        said = self.says(row, now)
-        return said is not None and said.kind is not Kind.DENIED
+        return self._scripts.listed(row, now).kind is not Kind.DENIED
 
     def _ordered(self, rows: list[str | None], rng: random.Random) -> list[str | None]:
         match self._world.listing.order:
@@ -126,6 +127,7 @@ class QuerySource(JobSource):
 
     def __init__(self, world: World, log: Log) -> None:
         self._world, self._log = world, log
+        self._scripts = Scripts(world)
         self.life = 0
         self.confirms_imports = world.plane in {Plane.MANAGEMENT, Plane.QUERY_ONLY}
         self.explains_failures = world.plane.is_engine
@@ -142,7 +144,7 @@ class QuerySource(JobSource):
         """Answer a query as the voice of the job says."""
         case = self._cases[ref.job_id]
         asked = self._ask(ref.job_id, ref.graph)
-        said = self._world.query_says(case, asked.at)
+        said = self._scripts.query(ref.job_id, asked.at)
         if said.kind is Kind.SIGHTING:
             said = failed("garbled")  # a query's reply without status is a failed poll
         said, retry_after = await self._pass(asked, said)
@@ -216,7 +218,7 @@ class ListSource(QuerySource, ListingSource):
     def _page(self, asked: Asked) -> Page:
         world, listing = self._world, self._world.listing
         if asked.scope not in self._lists:
-            self._lists[asked.scope] = Rows(world, asked.scope, random.Random(world.seed))
+            self._lists[asked.scope] = Rows(world, self._scripts, asked.scope)
         rows = self._lists[asked.scope]
         ids = rows.ids(asked.at, self._rng)
         size = min(asked.limit, listing.page_max)

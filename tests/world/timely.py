@@ -10,19 +10,26 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import attrs
 
-from .channels import Kind, Manner, Said
+from gespoll import JobStatus
+
+from .channels import HONEST, Kind, Manner, Phase, Said
 from .cost import A_MINUTE, scan_pages
 from .fault import Fault
 from .log import Joined, Left, Log, Taken
 from .plan import Case, World
+from .scripts import Scripts
 
 VERIFY = 3600.0
 """Seconds within which a job that one channel alone shows is asked for by the other (rule 16)."""
 VERIFY_CYCLES = 12
+LEFT_AFTER = 10.0
+"""Seconds that a list must fail before it may be left."""
 OPEN_GRACES = 5
+_TURN_SLACK = 1.1
 _SLACK = 1.25
 """Jitter of paces and retries."""
 
@@ -45,7 +52,6 @@ def judge_times(world: World, log: Log) -> list[Fault]:
     """Return which ends came late."""
     paces = Paces(world, log)
     cases = {case.truth.job_id: case for case in world.cases}
-    cuts: dict[str, list[float]] = {}
     waiting: dict[tuple[int, str], Joined] = {}
     faults: list[Fault] = []
     for event in log.events:
@@ -54,31 +60,19 @@ def judge_times(world: World, log: Log) -> list[Fault]:
         elif isinstance(event, Taken) and event.is_final and (event.watch, event.job_id) in waiting:
             joined = waiting.pop((event.watch, event.job_id))
             case = cases[event.job_id]
-            faults += _late(paces, case, joined, event, cuts)
+            faults += _late(paces, case, joined, event)
         elif isinstance(event, Left):
             waiting = {key: joined for key, joined in waiting.items() if key[0] != event.watch}
     return faults
 
 
-def _late(paces: Paces, case: Case, joined: Joined, end: Taken, cuts: dict[str, list[float]]) -> Iterator[Fault]:
+def _late(paces: Paces, case: Case, joined: Joined, end: Taken) -> Iterator[Fault]:
     job_id = case.truth.job_id
-    if job_id not in cuts:
-        cuts[job_id] = turns(paces.world, case, paces.until)
-    due = paces.due(case, joined, cuts[job_id], end.observed_at)
+    due = paces.due(case, joined, end.observed_at)
     if due is not None and end.observed_at > due.at:
         text = f"{job_id}: {end.ended_as} was due at {due.at:.0f} s: since {due.since:.0f} s {due.why}"
         kind = due.why if end.ended_as != "WaitTimeout" else f"{due.why}; never"
         yield Fault("late", kind, text, end.observed_at)
-
-
-def turns(world: World, case: Case, until: float) -> list[float]:
-    """Return when anything that a channel says of a job may change."""
-    times = {0.0}
-    for voice in (case.query, case.listed):
-        times.update(voice.turns(case.truth, until))
-    for phases in (world.queries, world.listing.phases):
-        times.update(attrs.evolve(case.query, phases=phases).turns(case.truth, until))
-    return sorted(time for time in times if 0.0 <= time < until)
 
 
 @attrs.frozen
@@ -95,23 +89,40 @@ class Paces:
 
     def __init__(self, world: World, log: Log) -> None:
         self.world, self.until = world, log.ended_at
+        self._scripts = Scripts(world)
         knobs = world.knobs
         jobs, pages = len(world.cases), scan_pages(world, log.ended_at)
         rate = min(log.rate, knobs.max_per_second, knobs.max_at_once / world.slowest)
-        self.period = max(log.period, knobs.interval)
-        hung = 3 * knobs.request_timeout if world.hung or self._hangs() else 0.0
+        self.period = self._period(log, rate, pages)
+        hangs = 3 if world.hung else int(self._hangs())  # in a row
+        hung = hangs * knobs.request_timeout
         held = world.throttled * (world.retry_after or A_MINUTE)
         common = 4 * world.slowest + hung + held + 2.0
         queue = 4 * (jobs + pages) / rate
-        self.cycle = 2 * self.period + common + (jobs + pages) / rate
+        self.listed_cycle = 2 * self.period + common + pages / rate
+        self.cycle = self.listed_cycle + jobs / rate
         self.minute = _SLACK * A_MINUTE + queue + common
         self.scan = self.minute + pages * world.slowest
         self.grace, self.patience = knobs.not_found_grace, knobs.patience
         turn = VERIFY_CYCLES * self.period
-        self.verified_by_query = _SLACK * min(VERIFY, turn * jobs) + self.cycle
+        self.verified_by_query = _TURN_SLACK * min(VERIFY, turn * jobs) + self.cycle
+        self.found_stale = _TURN_SLACK * turn + self.period + self.cycle + jobs / rate
         is_one_page = pages <= 4
         self.verified_by_list = (_SLACK * turn if is_one_page else VERIFY) + self.scan
         self.list_is_doubtful = self._list_is_doubtful()
+
+    def _list_fails_for_long(self) -> bool:
+        return any(
+            phase.manner is not Manner.TRUE and following.start - phase.start >= LEFT_AFTER
+            for phase, following in pairwise([*self.world.listing.phases, Phase(math.inf)])
+        )
+
+    def _period(self, log: Log, rate: float, pages: int) -> float:
+        """Return the seconds from one poll of each job to the next: not the poller's own where the list serves."""
+        behind = [case for case in self.world.cases if case.listed.phases != HONEST]
+        if not self.world.plane.has_list or not self.world.listing.is_orderly or behind or self._list_fails_for_long():
+            return max(log.period, self.world.knobs.interval)
+        return max(self.world.knobs.interval, _SLACK * pages / (0.95 * rate))
 
     def _hangs(self) -> bool:
         voices = [voice.phases for case in self.world.cases for voice in (case.query, case.listed)]
@@ -125,15 +136,15 @@ class Paces:
         """Whether the list may be left for a while: because it fails, or is behind for any job."""
         behind = {Manner.FROZEN, Manner.LAG}
         stale = any(phase.manner in behind for case in self.world.cases for phase in case.listed.phases)
-        fails = any(phase.manner is not Manner.TRUE for phase in self.world.listing.phases)
-        return stale or fails or not self.world.listing.is_orderly
+        return stale or self._list_fails_for_long() or not self.world.listing.is_orderly
 
-    def due(self, case: Case, joined: Joined, cuts: list[float], ended_at: float) -> Due | None:
+    def due(self, case: Case, joined: Joined, ended_at: float) -> Due | None:
         """Return by when the end of a job is due; nothing where it is not, or after its deadline."""
+        cuts = self._scripts.turns(case.truth.job_id)
         times = sorted({joined.at, *[cut for cut in cuts if joined.at < cut < ended_at]})
         ends = [*times[1:], math.inf]
         for begin, end in zip(times, ends, strict=True):
-            query, listed = self._regimes(case, begin)
+            query, listed = self.regimes(case, begin)
             if joined.graph is not None:
                 takes = self.takes(case, query, listed, begin)
             else:  # its graph may be learned, or not
@@ -143,12 +154,13 @@ class Paces:
                 return Due(begin + takes, begin, f"query {query.value}, list {listed.value}")
         return None
 
-    def _regimes(self, case: Case, at: float) -> tuple[Regime, Regime]:
+    def regimes(self, case: Case, at: float) -> tuple[Regime, Regime]:
+        """Return what query and list do for a job at a moment."""
         world = self.world
-        query = _regime(world.query_says(case, at), is_query=True)
+        query = _regime(self._scripts.query(case.truth.job_id, at), is_query=True)
         if not world.plane.has_list:
             return query, Regime.NONE
-        listed = _regime(world.list_says(case, at), is_query=False)
+        listed = _regime(self._scripts.listed(case.truth.job_id, at), is_query=False)
         if listed in {Regime.OPEN, Regime.END, Regime.HALTED, Regime.SIGHT} and not self._shows_all():
             listed = Regime.HIDE
         return query, listed
@@ -162,24 +174,31 @@ class Paces:
         rows = len(self.world.cases) + listing.foreign + listing.nameless + listing.repeats + arrivals
         return listing.page_max >= 100 and rows < 100
 
+    def _is_stale_as_a_whole(self, at: float) -> bool:
+        """Whether the list is behind for every job: then the first verification finds it out."""
+        regimes = [self.regimes(case, at) for case in self.world.cases]
+        return all(pair == (Regime.END, Regime.OPEN) for pair in regimes)
+
     def takes(self, case: Case, query: Regime, listed: Regime, at: float) -> float | None:
         """Return the seconds after which an end is known while the channels do this."""
         if Regime.END in {query, listed}:
-            return self._known(query, listed) + self._confirmed(case, query, listed, at)
+            return self._known(query, listed, at) + self._confirmed(case, query, listed, at)
         if Regime.HALTED in {query, listed}:
             ends = [Regime.END if each is Regime.HALTED else each for each in (query, listed)]
-            return self._known(ends[0], ends[1]) + self.grace + self.cycle
+            return self._known(ends[0], ends[1], at) + self.grace + self.cycle
         return self._missing(query, listed)
 
-    def _known(self, query: Regime, listed: Regime) -> float:
+    def _known(self, query: Regime, listed: Regime, at: float) -> float:
         """Return after how long an end is read that a channel tells."""
+        if query is Regime.END and listed is Regime.OPEN and self._is_stale_as_a_whole(at):
+            return self.found_stale
         if query is Regime.END:
             return self._known_by_query(listed)
         if query in {Regime.OPEN, Regime.HALTED}:
             return VERIFY + self.scan if self.list_is_doubtful else self.verified_by_list
         if query in {Regime.DENY, Regime.FAIL}:
             return 2 * self.scan
-        return self.cycle + (2 * self.scan if self.list_is_doubtful else 0.0)
+        return self.listed_cycle + (2 * self.scan if self.list_is_doubtful else 0.0)
 
     def _known_by_query(self, listed: Regime) -> float:
         doubt = self.minute if self._was_in_trouble() else 0.0
@@ -189,7 +208,7 @@ class Paces:
             return 2 * self.cycle + self.verified_by_query + doubt
         if listed is Regime.FAIL:
             return self.cycle + self.minute + doubt
-        return self.cycle + doubt
+        return doubt + (self.cycle if listed is not Regime.END or self.list_is_doubtful else self.listed_cycle)
 
     def _was_in_trouble(self) -> bool:
         """Whether queries may have slowed down before."""
@@ -199,18 +218,27 @@ class Paces:
 
     def _confirmed(self, case: Case, query: Regime, listed: Regime, at: float) -> float:
         """Return how long an end waits for what the fuller channel may add."""
-        plane = self.world.plane
-        said = [self.world.query_says(case, at), self.world.list_says(case, at)]
+        said = (self._scripts.query(case.truth.job_id, at), self._scripts.listed(case.truth.job_id, at))
+        is_import = None if None in {each.is_import for each in said} else said[0].is_import or said[1].is_import
         ends = [each for each, regime in zip(said, (query, listed), strict=True) if regime is Regime.END]
-        if plane.is_engine and any(not each.reason and each.status and each.status.value == "failed" for each in ends):
+        fuller = query if self.world.plane.fuller == "query" else listed
+        return max(self._adds(end, fuller, is_import=is_import) for end in ends)
+
+    def _adds(self, end: Said, fuller: Regime, *, is_import: bool | None) -> float:
+        """Return how long one end waits."""
+        plane = self.world.plane
+        if end.status is JobStatus.FAILED and plane.is_engine and not end.reason:
             return self.grace + self.scan
-        if plane.fuller is None:
+        if plane.fuller is None or end.files or end.status in {JobStatus.FAILED, JobStatus.CANCELLED}:
             return 0.0
-        fuller = query if plane.fuller == "query" else listed
-        pace = self.minute if plane.fuller == "query" else self.scan
+        if end.status is JobStatus.PARTIALLY_FAILED:
+            return self.grace + self.scan
+        if end.is_import is False or is_import is False:
+            return 0.0
+        return self._success_waits(fuller, self.minute if plane.fuller == "query" else self.scan)
+
+    def _success_waits(self, fuller: Regime, pace: float) -> float:
         match fuller:
-            case Regime.END if all(each.files for each in ends if each.is_import is not False):
-                return 0.0
             case Regime.END:
                 return 2 * pace
             case Regime.OPEN | Regime.HALTED | Regime.HIDE:

@@ -202,9 +202,15 @@ class Verdict:
         evidence = self.evidence
         if evidence.worst is not None:
             return self._an_end_was_reported()
-        if evidence.ever_shown != self.change.is_error("JobVanished"):
-            return Reason("vanished or not found", f"{self.change.ended_as}, ever shown: {evidence.ever_shown}")
-        since = self._missing_since()
+        return self._absence() or self._name_of_absence()
+
+    def _name_of_absence(self) -> Reason | None:
+        if self.evidence.ever_shown != self.change.is_error("JobVanished"):
+            return Reason("vanished or not found", f"{self.change.ended_as}, ever shown: {self.evidence.ever_shown}")
+        return None
+
+    def _absence(self) -> Reason | None:
+        evidence, since = self.evidence, self._missing_since()
         waited = self.now - since
         query_denies = evidence.query.denials >= DENIALS and waited >= self.grace
         if not query_denies and not self.query_cannot_be_asked:
@@ -257,6 +263,8 @@ class Verdict:
     def _source_error(self) -> Reason | None:
         if self.evidence.worst is not None:
             return self._an_end_was_reported()
+        if self.joined.graph is None and self.pages.no_smaller_was_tried(self.case, self.now):
+            return Reason("no smaller page", f"{self.change.ended_as}, and no smaller page was asked for")
         if self.change.is_error("PermissionDenied") or self.change.is_error("RequestRejected"):
             return self._refusal()
         silent = self.now - max(self.evidence.status_at, self.evidence.since)

@@ -1,0 +1,290 @@
+"""The shortest story of each fault that worlds can show: numbers are those of the list of faults.
+
+A story that is an expected failure shows a fault of today. When it is mended the mark goes, and the story stays.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import pytest
+
+from gespoll import JobStatus
+from tests.world.channels import HONEST, Manner, Phase, Trouble, Voice
+from tests.world.judge import judge, tried
+from tests.world.log import Log, Taken
+from tests.world.plan import QUERY, Case, Kill, Knobs, Listing, Plane, Wait, World
+from tests.world.run import run
+from tests.world.story import told
+from tests.world.truth import Stage, Truth
+
+FROM_THE_START = 0.0
+RIGHT: list[Any] = []
+
+
+def lie(
+    manner: Manner, start: float = FROM_THE_START, *, until: float = math.inf, at: float = 0.0, trouble: Trouble = "503"
+) -> tuple[Phase, ...]:
+    """Return phases that lie from a moment until another."""
+    phases = (
+        [Phase(start, manner, at, trouble)]
+        if start == FROM_THE_START
+        else [Phase(0.0), Phase(start, manner, at, trouble)]
+    )
+    return (*phases, Phase(until)) if until < math.inf else tuple(phases)
+
+
+def silent(phases: tuple[Phase, ...] = HONEST, **fields: Any) -> Voice:
+    """Return a voice that reports no files."""
+    return Voice(phases, **fields)
+
+
+def told_in_full(phases: tuple[Phase, ...] = HONEST, **fields: Any) -> Voice:
+    """Return a voice that reports files, too."""
+    return Voice(phases, files=True, **fields)
+
+
+def case(number: int = 0, *, query: Voice = QUERY, listed: Voice | None = None, **truth: Any) -> Case:
+    """Return a job that runs from the start."""
+    return Case(Truth(f"job-{number}", **truth), query, listed or silent())
+
+
+def world(*cases: Case, graph: str | None = "g0", **fields: Any) -> World:
+    """Return a world in which one watch waits for all jobs."""
+    fields.setdefault("waits", (waiting(*cases, graph=graph),))
+    return World(cases, **fields)
+
+
+def waiting(*cases: Case, graph: str | None = "g0", **fields: Any) -> Wait:
+    """Return a watch on some jobs."""
+    return Wait(tuple((case.truth.job_id, graph) for case in cases), **fields)
+
+
+def ends(log: Log) -> dict[str, Taken]:
+    """Return the end of each job."""
+    return {change.job_id: change for change in log.taken() if change.is_final}
+
+
+def fault(number: str, what: str) -> pytest.MarkDecorator:
+    """Mark a story that shows a fault of today."""
+    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=f"{number}: {what}")
+
+
+def holds(story: World) -> None:
+    """Assert that a story has no fault; else it is told."""
+    log = run(story)
+    faults = judge(story, log)
+    assert not faults, told(story, log, faults)
+
+
+# What ends say
+
+
+@fault("A2", "denials of single queries end a job that the list shows")
+def test_a_job_that_queries_deny_and_the_list_shows_ends_as_the_list_says() -> None:
+    """A denial by queries alone ends no job while a list can be read."""
+    holds(world(case(query=told_in_full(lie(Manner.DENY)), ends_at=90.0)))
+
+
+@fault("A2", "a graph said to be missing ends a job that the list shows")
+def test_a_job_whose_graph_is_said_to_be_missing_ends_as_the_list_says() -> None:
+    """That the graph is missing is a denial like others."""
+    cases = [case(number, query=told_in_full(lie(Manner.GONE)), ends_at=200.0) for number in range(3)]
+    holds(world(*cases, listing=Listing(total="absent", foreign=130, page_max=10)))
+
+
+@fault("A3", "five denials within seconds confirm a success")
+def test_denials_confirm_a_success_only_after_the_grace() -> None:
+    """A success without files waits a grace for the query, which then shows what was lost."""
+    denied = told_in_full(lie(Manner.DENY, until=40.0))
+    cases = [case(number, query=denied, end=Stage.PARTIAL) for number in range(2)]
+    holds(world(*cases))
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        pytest.param(Listing(page_max=100, above="cut", total="page", foreign=130), id="the total is the page's"),
+        pytest.param(Listing(page_max=50, above="empty", foreign=60), id="larger pages are empty"),
+        pytest.param(Listing(page_max=50, offsets="pages", foreign=130), id="offsets count pages"),
+    ],
+)
+@fault("A4", "an incomplete scan counts as complete")
+def test_an_incomplete_scan_proves_no_absence(listing: Listing) -> None:
+    """A job without graph that stands in the list is never not found."""
+    last = case(ends_at=10.0)
+    story = world(last, graph=None, listing=attrs.evolve(listing, order="id"))
+    holds(attrs.evolve(story, waits=(waiting(last, graph=None, timeout=600.0),)))
+
+
+@fault("A4", "an entry without a status is no sighting")
+def test_a_job_whose_entry_cannot_be_read_is_not_missing() -> None:
+    """An entry without status shows that the job is there."""
+    holds(world(case(listed=silent(lie(Manner.BLANK, until=300.0)), ends_at=10.0), graph=None))
+
+
+@fault("A7", "the files of a list are not waited for")
+def test_the_list_of_the_memory_edition_confirms_an_import() -> None:
+    """Where only the list tells files, a success is confirmed there."""
+    holds(world(case(query=silent(kind=False), listed=told_in_full(), end=Stage.PARTIAL), plane=Plane.MEMORY))
+
+
+@fault("A11", "the better of two ends is told")
+def test_the_worse_of_two_ends_stands() -> None:
+    """A failure that the list told is not taken back by a query's success."""
+    cases = [case(number, listed=silent(end=Stage.FAILED, reason=False), ends_at=10.0) for number in range(2)]
+    holds(world(*cases, plane=Plane.DATABASE))
+
+
+@fault("A11", "bad files are forgotten")
+def test_bad_files_seen_while_a_job_ran_are_remembered() -> None:
+    """A success without files is a partial failure when lost lines were seen before."""
+    listed = told_in_full(lie(Manner.FROZEN, at=5.0))
+    query = silent(kind=False, end=Stage.SUCCESS)
+    cases = [case(n, query=query, listed=listed, end=Stage.PARTIAL, loses_early=True, ends_at=20.0) for n in range(2)]
+    holds(world(*cases, plane=Plane.MEMORY))
+
+
+@fault("A15", "a refused query ends a job that the list shows")
+def test_the_list_serves_where_queries_are_refused() -> None:
+    """Who may only list waits as well as who may only query."""
+    holds(world(case(query=told_in_full(lie(Manner.FAIL, trouble="403")), is_import=False, ends_at=10.0)))
+
+
+@pytest.mark.parametrize("status", ["422", "500"])
+@fault("A16", "only some refusals let a smaller page be tried")
+def test_a_refused_page_is_asked_for_smaller(status: Trouble) -> None:
+    """Whatever status a page that is too large is refused with, a smaller one is tried."""
+    holds(world(case(ends_at=10.0), graph=None, listing=Listing(page_max=10, above=status)))
+
+
+@fault("A21", "a snapshot keeps no bad files")
+def test_bad_files_are_remembered_over_a_restart() -> None:
+    """A kill makes no verdict better than what was told before it."""
+    listed = told_in_full((Phase(0.0), Phase(15.0, Manner.DENY)))
+    query = silent(kind=False, end=Stage.SUCCESS)
+    cases = [case(n, query=query, listed=listed, end=Stage.PARTIAL, loses_early=True, ends_at=20.0) for n in range(2)]
+    holds(world(*cases, plane=Plane.MEMORY, kills=(Kill(3, downtime=30.0, keeps="moment"),)))
+
+
+# When they are known
+
+
+@fault("A1", "a job that left the list is asked for there and nowhere else")
+def test_a_job_that_leaves_the_list_is_queried() -> None:
+    """Its end is known as soon as that of any job that queries show."""
+    gone = silent(lie(Manner.DENY, 30.0))
+    holds(world(*[case(number, listed=gone, is_import=False, ends_at=60.0) for number in range(3)]))
+
+
+@fault("A5", "a success waits for ever for a query that says running")
+def test_a_success_that_queries_contradict_is_told_after_five_graces() -> None:
+    """A frozen query delays a success, and does not hold it for ever."""
+    frozen = told_in_full(lie(Manner.FROZEN))
+    holds(world(*[case(number, query=frozen, ends_at=10.0) for number in range(2)]))
+
+
+@fault("A5", "a success waits for ever for a query that never works")
+def test_a_success_that_nobody_can_confirm_ends_unconfirmed() -> None:
+    """After the patience it is an error that says so."""
+    down = told_in_full(lie(Manner.FAIL))
+    holds(world(*[case(number, query=down, ends_at=10.0) for number in range(2)]))
+
+
+@fault("A6", "a list that failed twice is left while jobs end")
+def test_a_list_that_failed_for_a_moment_is_taken_up_again() -> None:
+    """Ends of many jobs are known by the list soon after it works again."""
+    cases = [case(number, is_import=False, ends_at=12.0) for number in range(50)]
+    failing = Listing(phases=lie(Manner.FAIL, 2.0, until=5.0))
+    holds(world(*cases, knobs=Knobs(interval=1.0, max_per_second=2.0), listing=failing))
+
+
+@fault("A9", "a job that no list proves absent is looked for without end")
+def test_a_job_that_no_list_proves_absent_ends() -> None:
+    """A list that is never whole ends the wait with an error that says so, and is not scanned without end."""
+    holds(world(case(appears_at=math.inf), graph=None, listing=Listing(total="high")))
+
+
+@fault("A10", "a final poll that may not leave is waited for")
+def test_a_deadline_passes_while_the_service_asks_to_wait() -> None:
+    """What cannot be polled a last time ends at the deadline."""
+    job = case(ends_at=math.inf)
+    log = run(world(job, waits=(waiting(job, timeout=5.0),), throttled=60, retry_after=60.0, plane=Plane.QUERY_ONLY))
+    assert ends(log)["job-0"].observed_at <= 6.0
+
+
+@fault("A12", "a list that is behind for all is believed")
+def test_a_list_that_is_behind_for_all_is_found_out_within_twelve_cycles() -> None:
+    """The first verification of a job that has moved tells that the list is stale."""
+    frozen = silent(lie(Manner.FROZEN, at=5.0))
+    holds(world(*[case(number, listed=frozen, is_import=False, ends_at=100.0) for number in range(4)]))
+
+
+@fault("A12", "a list that is behind for one job is believed")
+def test_a_job_that_is_frozen_in_the_list_alone_is_verified_in_its_turn() -> None:
+    """One stale entry among many is found out by queries, one every twelve cycles at least."""
+    frozen = silent(lie(Manner.FROZEN, at=5.0))
+    jobs = [case(number, is_import=False, ends_at=math.inf) for number in range(6)]
+    stale = case(6, listed=frozen, is_import=False, ends_at=20.0)
+    holds(world(*jobs, stale, listing=Listing(order="id")))
+
+
+@fault("A13", "queries go on where a graph is gone and the list shows all")
+def test_a_graph_that_is_gone_costs_no_more_queries() -> None:
+    """What queries deny is asked for once a minute at most."""
+    gone = told_in_full(lie(Manner.GONE, 30.0))
+    cases = [case(number, query=gone, is_import=False, ends_at=900.0) for number in range(5)]
+    holds(world(*cases))
+
+
+@fault("A13", "a hung list holds up the queries")
+def test_a_list_that_hangs_does_not_stop_the_polls() -> None:
+    """Jobs whose period has passed are queried while a window hangs."""
+    cases = [case(number, is_import=False, ends_at=60.0) for number in range(20)]
+    holds(world(*cases, listing=Listing(phases=lie(Manner.HANG, 30.0))))
+
+
+@fault("A20", "one job that queries cannot read is asked for without end")
+def test_a_job_that_queries_cannot_read_ends_though_others_are_answered() -> None:
+    """Silence is decided job by job."""
+    down = told_in_full(lie(Manner.FAIL, trouble="500"))
+    holds(world(case(0, query=down), case(1, ends_at=2000.0), plane=Plane.QUERY_ONLY))
+
+
+@fault("A20", "an unknown word with an end time is waited on")
+def test_an_unknown_word_with_an_end_time_ends_after_the_grace() -> None:
+    """A job that has stopped in a way that no document names ends."""
+    holds(world(case(end=Stage.HALTED, ends_at=10.0), plane=Plane.QUERY_ONLY))
+
+
+@fault("A22", "a Retry-After in the reply that ends a scope is not kept")
+def test_a_retry_after_outlives_the_jobs_that_it_ended() -> None:
+    """Who waits next keeps what the service asked of the last."""
+    job = case(ends_at=math.inf)
+    waits = (waiting(job, timeout=1000.0), waiting(job, joins_at=505.0, timeout=100.0))
+    story = world(job, waits=waits, throttled=60, retry_after=20.0, knobs=Knobs(outage_timeout=60.0))
+    holds(attrs.evolve(story, plane=Plane.QUERY_ONLY))
+
+
+@fault("A22", "jobs that left a list are asked for nowhere")
+def test_jobs_that_leave_a_list_as_they_end_are_queried() -> None:
+    """Of many jobs, each is known soon after it has left the list."""
+    at = [60.0 + 2.5 * number for number in range(120)]
+    left = [silent(lie(Manner.DENY, time)) for time in at]
+    cases = [case(number, listed=left[number], is_import=False, ends_at=time) for number, time in enumerate(at)]
+    holds(world(*cases, listing=Listing(page_max=100)))
+
+
+def test_an_honest_world_has_no_fault() -> None:
+    """Where nobody lies, everything is right, in time and cheap."""
+    kinds = [Stage.SUCCESS, Stage.PARTIAL, Stage.FAILED, Stage.CANCELLED]
+    cases = [case(number, end=kinds[number % 4], running_at=5.0, ends_at=10.0 + number) for number in range(12)]
+    assert tried(world(*cases, listing=Listing(foreign=130, page_max=100))) == RIGHT
+    assert {end.status for end in ends(run(world(*cases))).values()} == {
+        JobStatus.SUCCESS,
+        JobStatus.PARTIALLY_FAILED,
+        JobStatus.FAILED,
+        JobStatus.CANCELLED,
+    }
