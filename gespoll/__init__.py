@@ -32,6 +32,7 @@ from gespoll._jobs import ImportFile, Job, JobRef, JobRequest, JobStatus, StateC
 from gespoll._observer import Observer, RequestMade, WaitEnded, WaitStarted
 from gespoll._poller import Poller, connect
 from gespoll._scheduler import Explanation, Statistics
+from gespoll._snapshot import snapshot_refs
 from gespoll._source import JobSource, ListingSource, ListWindow
 from gespoll._watch import Watch
 
@@ -82,6 +83,7 @@ __all__ = [
     "WaitTimeout",
     "Watch",
     "connect",
+    "snapshot_refs",
 ]
 
 logging.getLogger("gespoll").addHandler(logging.NullHandler())

@@ -243,7 +243,7 @@ class _HttpSource(ListingSource):
         await self._client.aclose()
 
     def _url(self, base: str, template: str, query: Mapping[str, str], **parts: str) -> URL:
-        segments = {name: _segment(part) for name, part in parts.items()}
+        segments = {name: quote(part, safe="") for name, part in parts.items()}
         path = template.format(project=self._project, **segments)
         return URL(
             f"{base}{path}?{urlencode(query, quote_via=quote, safe='')}" if query else f"{base}{path}", encoded=True
@@ -657,11 +657,6 @@ async def _pages(window: Callable[[int], Awaitable[ListWindow]]) -> AsyncIterato
             return
         seen |= new
         offset += len(page.ids)
-
-
-def _segment(part: str) -> str:
-    """Encode an id as one segment of a path, whatever it holds."""
-    return part.replace(".", "%2E") if part in {".", ".."} else quote(part, safe="")
 
 
 def _checked_bases(graph: str, urls: str | Sequence[str], *, allow_http: bool) -> deque[str]:

@@ -12,14 +12,15 @@ import enum
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import attrs
+import msgspec
 
 FileKind = Literal["schema", "vertexset", "edgeset", "other"]
 
 
-class JobStatus(enum.Enum):
+class JobStatus(enum.StrEnum):
     """How a job stands, whatever word the server used for it."""
 
     PENDING = "pending"
@@ -45,29 +46,101 @@ _RANKS = {JobStatus.PENDING: 0, JobStatus.RUNNING: 1, JobStatus.UNKNOWN: 1}
 _TERMINAL_RANK = 2
 
 
-def _check_identifier(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+def is_identifier(text: str) -> bool:
+    """Whether a text can be an id: printable, not blank, and one segment of a path in whatever way it is read."""
+    return bool(text) and text.isprintable() and not text.isspace() and not _is_path(text)
+
+
+def _is_path(text: str) -> bool:
+    """Whether servers and proxies in between may normalise it, so that a request would be about something else."""
+    return text in _STEPS or "/" in text or "\\" in text
+
+
+_STEPS = frozenset({".", ".."})
+
+
+def _check_identifier(name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise TypeError(f"{attribute.name} must be a str, not {type(value).__name__}: pass the id as the API gave it")
-    if not value.strip() or not value.isprintable():
-        raise ValueError(f"{attribute.name} {value!r} is not an id: pass the text the API answered, unchanged")
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}: pass the id as the API gave it")
+    if is_identifier(value):
+        return
+    if _is_path(value):
+        raise ValueError(f"{name} {value!r} is a path, not an id: pass the id alone, or 'graph/job' to JobRef.parse")
+    raise ValueError(f"{name} {value!r} is not an id: pass the text the API answered, unchanged")
 
 
-@attrs.frozen(weakref_slot=False)
-class JobRef:
+class JobRef(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Which job is meant. Ids are opaque text.
 
+    Two refs are equal if job id and graph are; the key is no part of that.
+
     Raises:
-        TypeError: when an id is not a `str`.
-        ValueError: when an id is empty, blank or holds control characters.
+        TypeError: when an id or the key is not a `str`.
+        ValueError: when an id is empty, blank, holds control characters, or is a path.
     """
 
-    job_id: str = attrs.field(validator=_check_identifier)
+    job_id: str
     """The job id, as a create, start, stop, delete or import call answered it."""
-    graph: str | None = attrs.field(default=None, validator=attrs.validators.optional(_check_identifier))
+    graph: str | None = None
     """The graph id on the management plane, the graph name on the engine."""
+    key: str | None = None
+    """The caller's own name for the work, such as the item that was imported; kept in changes, results, errors and
+    snapshots, and never sent."""
+
+    def __post_init__(self) -> None:
+        _check_identifier("job_id", self.job_id)
+        if self.graph is not None:
+            _check_identifier("graph", self.graph)
+        if self.key is not None and not isinstance(self.key, str):
+            raise TypeError(f"key must be a str, not {type(self.key).__name__}: pass your own name for the work")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `graph/job`, or a job id alone.
+
+        Raises:
+            TypeError: when it is not a `str`.
+            ValueError: when either id cannot be one.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"text must be a str, not {type(text).__name__}: pass 'graph/job', or a job id")
+        graph, slash, job_id = text.partition("/")
+        return cls(job_id, graph) if slash else cls(text)
+
+    @classmethod
+    def from_reply(
+        cls, body: Mapping[str, Any] | str | bytes, graph: str | None = None, key: str | None = None
+    ) -> Self:
+        """Read the reply to a call that starts a job: an import, a start, a stop, a deletion.
+
+        Args:
+            body: the body of the reply, decoded or not; its `job_id` or `jobId` is read.
+            graph: the graph that the call was about.
+            key: your own name for the work.
+
+        Raises:
+            SourceError: when the reply is an error of the service; the type says which, as for a poll.
+            TypeError: when `body` is neither a mapping nor text.
+            ValueError: when it holds neither a job id nor an error; the text says what it holds.
+        """
+        from gespoll._wire.submission import read_job_id  # it knows the errors, which know what a ref is
+
+        return cls(read_job_id(body), graph, key)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, JobRef):
+            return NotImplemented
+        return self.job_id == other.job_id and self.graph == other.graph
+
+    def __hash__(self) -> int:
+        return hash((self.job_id, self.graph))
 
     def __str__(self) -> str:
         return self.job_id if self.graph is None else f"{self.graph}/{self.job_id}"
+
+    def __repr__(self) -> str:
+        key = "" if self.key is None else f", key={self.key!r}"
+        return f"JobRef(job_id={self.job_id!r}, graph={self.graph!r}{key})"
 
 
 @attrs.frozen(kw_only=True)
@@ -226,14 +299,18 @@ class StateChange:
     job: Job | None
     """What the server said; `None` when it was never seen."""
     error: Exception | None = None
-    """What the end deserves: `None` unless the change is final and not a success."""
+    """What the end deserves: `None` unless the change is final and neither a success nor tolerated."""
     is_final: bool
     """Whether this is the job's last change."""
+    tolerated: bool = False
+    """Whether the job was only partly loaded, and lost no more lines than `max_failed_lines` allows."""
     observed_at: float
     """When it was seen: seconds on the event loop's monotonic clock."""
-    sequence: int
-    """The number of this change, made of its job and of how far that has come, and the same in every process that
-    sees it: after `Poller.resume`, drop the numbers you have. It tells no order, and is less than 2 to the 53rd."""
+    observed_time: datetime
+    """The same moment by this machine's clock (aware)."""
+    id: str
+    """Names this change, the same in every process and watch: it is made of the scope, the job, and the status or the
+    kind of end. After `Poller.resume`, drop changes whose id you have. One that left its job open may come again."""
 
     @property
     def lag(self) -> float | None:

@@ -95,6 +95,7 @@ class Loop:
         self._turn = anyio.Lock()
         self._due_changed = anyio.Event()
         self._deadline_changed = anyio.Event()
+        self._last_moment: Clocks | None = None
         self._wakes_at = math.inf
 
     def start(self) -> None:
@@ -153,6 +154,7 @@ class Loop:
         """Start a watch, whose time runs from now or until a moment; `start_clock` lets it pass."""
         self.ensure_open()
         self._ledgers.add(ledger)
+        ledger.moment = self._moment
         if deadline is not None:
             ledger.ends_at = self._clocks().time(deadline)
         elif ledger.timeout is not None:
@@ -196,6 +198,13 @@ class Loop:
 
     def _clocks(self) -> Clocks:
         return Clocks(anyio.current_time(), self._wall_clock())
+
+    def _moment(self, at: float) -> datetime:
+        """Return the moment of a time that has just been; asked for once for all that happens at it."""
+        if self._last_moment is None or self._last_moment.at != at:
+            clocks = self._clocks()
+            self._last_moment = Clocks(at, clocks.moment(at) or clocks.wall)
+        return self._last_moment.wall
 
     def discard(self, ledger: Ledger, ref: JobRef) -> None:
         """Let a watch forget a job, and withdraw a request made for it alone."""

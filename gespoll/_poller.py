@@ -34,6 +34,7 @@ from gespoll._scheduler import (
 )
 from gespoll._snapshot import Kept, OnFailure, Snapshot, present, read_snapshot
 from gespoll._source import JobSource, keeps_budget
+from gespoll._tolerance import MaxFailedLines, read_tolerance
 from gespoll._watch import Refs, Watch, as_ref, check_refs
 
 
@@ -46,7 +47,8 @@ class Poller:
         source: where states are read.
         close_source: enter the source with the poller, and leave it with the poller.
         rng: where the jitter of delays comes from; a seeded one makes a run in virtual time repeatable.
-        wall_clock: tells the present moment, aware, instead of this machine's clock; only snapshots hold it.
+        wall_clock: returns the present moment, aware, instead of this machine's clock; only snapshots and
+            `observed_time` hold it.
         observers: are told what is done; each an `Observer`.
         knobs: `interval=5.0` (seconds: how soon a change is to be known), `max_per_second=10.0` (requests),
             `max_at_once=10` (requests under way), `request_timeout=30.0` (seconds), `not_found_grace=60.0`
@@ -136,6 +138,7 @@ class Poller:
         *,
         graph: str | None = None,
         timeout: float | None = None,
+        max_failed_lines: MaxFailedLines | None = None,
     ) -> Job:
         """Wait for one job to end well.
 
@@ -146,9 +149,12 @@ class Poller:
             graph: with an id: the graph id on the management plane, the graph name on the engine. Without
                 it a job of the management plane is looked for in the list.
             timeout: seconds to wait; `None` waits without limit, 0 looks once.
+            max_failed_lines: accept an import that was only partly loaded where no more lines of all its files failed:
+                an int, or a share as a float below 1 or as "1%". Its change stays PARTIALLY_FAILED, is `tolerated`
+                and has no error. Never where a bad file counts no lines, failed as a whole, or is the schema.
 
         Returns:
-            The job, whose status is SUCCESS.
+            The job, whose status is SUCCESS or, as far as `max_failed_lines` allows, PARTIALLY_FAILED.
 
         Raises:
             ImportPartiallyFailed: when an import loaded only a part; `failed_files` tells what is missing.
@@ -163,8 +169,14 @@ class Poller:
         """
         ref = as_ref(job, graph)
         wait = WaitStarted(kind="wait", job=ref)
-        ledger = Ledger(on_failure="first", keeps_results=False, timeout=timeout, wait=wait)
-        async with self._open(ledger, [ref], None, None) as watch:
+        ledger = Ledger(
+            on_failure="first",
+            keeps_results=False,
+            timeout=timeout,
+            max_failed_lines=read_tolerance(max_failed_lines),
+            wait=wait,
+        )
+        async with self._open(ledger, [ref], None) as watch:
             ended = [change.job async for change in watch if change.is_final]
         if not ended or ended[0] is None:
             raise AssertionError(f"the watch on {ref} ended without its job")
@@ -178,6 +190,7 @@ class Poller:
         timeout: float | None = None,
         job_timeout: float | None = None,
         max_open: int | None = None,
+        max_failed_lines: MaxFailedLines | None = None,
         return_exceptions: bool = False,
     ) -> list[Job | Exception]:
         """Wait for all jobs to end, then tell how each did.
@@ -190,6 +203,7 @@ class Poller:
             timeout: seconds for all; `None` waits without limit, 0 looks once.
             job_timeout: seconds for each job, from when it was pulled from `refs`.
             max_open: pull the next ref only while fewer than this many jobs are open.
+            max_failed_lines: as for `wait`.
             return_exceptions: return the errors at their places instead of raising them.
 
         Returns:
@@ -204,8 +218,15 @@ class Poller:
         """
         check_refs(refs)
         wait = WaitStarted(kind="wait_all")
-        ledger = Ledger(on_failure="never", timeout=timeout, job_timeout=job_timeout, wait=wait)
-        async with self._open(ledger, refs, graph, max_open) as watch:
+        ledger = Ledger(
+            on_failure="never",
+            timeout=timeout,
+            job_timeout=job_timeout,
+            max_open=max_open,
+            max_failed_lines=read_tolerance(max_failed_lines),
+            wait=wait,
+        )
+        async with self._open(ledger, refs, graph) as watch:
             async for _ in watch:
                 pass
             results = ledger.results()
@@ -222,6 +243,7 @@ class Poller:
         timeout: float | None = None,
         job_timeout: float | None = None,
         max_open: int | None = None,
+        max_failed_lines: MaxFailedLines | None = None,
         on_failure: OnFailure = "end",
     ) -> Watch:
         """Watch jobs: every change as it is seen.
@@ -235,6 +257,7 @@ class Poller:
             timeout: seconds for the whole watch; `None` is without limit, 0 looks once.
             job_timeout: seconds for each job, from when it was handed over.
             max_open: pull the next ref only while fewer than this many jobs are open.
+            max_failed_lines: as for `wait`.
             on_failure: "end" raises `JobsFailed` after the last change, "first" the first error at once,
                 "never" nothing: the changes tell.
 
@@ -247,7 +270,15 @@ class Poller:
         """
         if refs is not None:
             check_refs(refs)
-        return self._watch(refs, on_failure, graph, timeout=timeout, job_timeout=job_timeout, max_open=max_open)
+        return self._watch(
+            refs,
+            on_failure,
+            graph,
+            timeout=timeout,
+            job_timeout=job_timeout,
+            max_open=max_open,
+            max_failed_lines=read_tolerance(max_failed_lines),
+        )
 
     def resume(
         self,
@@ -257,13 +288,14 @@ class Poller:
         graph: str | None = None,
         timeout: float | Kept | None = "kept",
         job_timeout: float | Kept | None = "kept",
-        max_open: int | None = None,
+        max_open: int | Kept | None = "kept",
+        max_failed_lines: MaxFailedLines | Kept | None = "kept",
         on_failure: OnFailure | Kept = "kept",
     ) -> Watch:
         """Go on with a watch of this or another process, from a snapshot of it.
 
         What the snapshot covers is not told again. A change that its consumer was given later is told once more,
-        with the same `sequence`: drop the numbers you have.
+        with the same `id`: drop the changes whose ids you have.
 
         Args:
             snapshot: what `Watch.snapshot` gave, or an error carries.
@@ -273,7 +305,8 @@ class Poller:
             timeout: seconds from now for the whole watch; "kept" keeps the deadline of the snapshot, which may have
                 passed: then each open job is looked at once. `None` is without limit.
             job_timeout: the same for each job.
-            max_open: pull the next ref only while fewer than this many jobs are open.
+            max_open: pull the next ref only while fewer than this many jobs are open; "kept" does as before.
+            max_failed_lines: as for `wait`, and for jobs that end from now on; "kept" does as before.
             on_failure: as for `watch`; "kept" does as before. "end" raises what happened before the snapshot, too.
 
         Returns:
@@ -287,7 +320,7 @@ class Poller:
         if refs is not None:
             check_refs(refs)
         loop = self._open_loop()
-        before = read_snapshot(snapshot).renewed(timeout, job_timeout, on_failure)
+        before = read_snapshot(snapshot).renewed(timeout, job_timeout, max_open, max_failed_lines, on_failure)
         loop.check(before)
         return self._watch(
             refs,
@@ -295,7 +328,8 @@ class Poller:
             graph,
             timeout=before.timeout,
             job_timeout=before.job_timeout,
-            max_open=max_open,
+            max_open=before.max_open,
+            max_failed_lines=before.max_failed_lines,
             resumed=before,
         )
 
@@ -332,26 +366,33 @@ class Poller:
         timeout: float | None = None,
         job_timeout: float | None = None,
         max_open: int | None = None,
+        max_failed_lines: float | None = None,
         resumed: Snapshot | None = None,
     ) -> Watch:
         if on_failure not in {"end", "first", "never"}:
             raise ValueError(f"on_failure={on_failure!r} must be 'end', 'first' or 'never'")
         keeps = on_failure == "end"
-        ledger = Ledger(on_failure=on_failure, keeps_results=keeps, timeout=timeout, job_timeout=job_timeout)
-        return self._open(ledger, refs, graph, max_open, resumed)
+        ledger = Ledger(
+            on_failure=on_failure,
+            keeps_results=keeps,
+            timeout=timeout,
+            job_timeout=job_timeout,
+            max_open=max_open,
+            max_failed_lines=max_failed_lines,
+        )
+        return self._open(ledger, refs, graph, resumed)
 
     def _open(
         self,
         ledger: Ledger,
         refs: Refs | None,
         graph: str | None,
-        max_open: int | None,
         resumed: Snapshot | None = None,
     ) -> Watch:
         check_timeout("timeout", ledger.timeout)
         check_timeout("job_timeout", ledger.job_timeout)
-        check_max_open(max_open)
-        return Watch(self._open_loop(), ledger, refs, graph, max_open, resumed)
+        check_max_open(ledger.max_open)
+        return Watch(self._open_loop(), ledger, refs, graph, resumed)
 
     def _open_loop(self) -> Loop:
         if self._loop is None:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 
 from gespoll import _errors
-from gespoll._errors import JobError, JobNotFound, SourceError, error_of
+from gespoll._errors import JobError, JobNotFound, SourceError, UnknownEnd, error_of
 from gespoll._jobs import ImportFile, Job, JobRef, JobStatus
+from gespoll._tolerance import MaxFailedLines, read_tolerance
 
 OnFailure = Literal["end", "first", "never"]
 """What a failure does to the iteration of a watch."""
@@ -22,7 +23,7 @@ Kept = Literal["kept"]
 """In place of an argument: as it was when the snapshot was taken."""
 End = Job | Exception | None
 """How a job ended: its record, the error it deserves, or `None` where only that it ended is known."""
-VERSION = 1
+VERSION = 2
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _FORMAT: Literal["gespoll snapshot"] = "gespoll snapshot"
@@ -31,6 +32,12 @@ _FORMAT: Literal["gespoll snapshot"] = "gespoll snapshot"
 def present() -> datetime:
     """Tell the present moment by this machine's clock, which only a snapshot holds."""
     return datetime.now(UTC)
+
+
+def kind_of(error: Exception) -> str:
+    """Return the name of the nearest error type that this library knows."""
+    known = (kind.__name__ for kind in type(error).__mro__ if getattr(_errors, kind.__name__, None) is kind)
+    return next(known, "Exception")
 
 
 def leaves_open(error: Exception | None) -> bool:
@@ -54,6 +61,7 @@ class Reading(msgspec.Struct, omit_defaults=True, frozen=True):
     fail_reason: str | None = None
     files: list[ImportFile] | None = None
     as_of: Moment | None = None
+    confirmed: bool = True
 
     @classmethod
     def of(cls, job: Job) -> Self:
@@ -82,7 +90,7 @@ class Failure(msgspec.Struct, omit_defaults=True, frozen=True):
     @classmethod
     def of(cls, error: Exception) -> Self:
         """Take of an error what is kept."""
-        kind = next(kind.__name__ for kind in type(error).__mro__ if getattr(_errors, kind.__name__, None) is kind)
+        kind = kind_of(error)
         if isinstance(error, JobNotFound):
             return cls(kind, waited=error.waited, graph_missing=error.graph_missing)
         if isinstance(error, SourceError):
@@ -98,6 +106,8 @@ class Failure(msgspec.Struct, omit_defaults=True, frozen=True):
         kind = getattr(_errors, self.error, None)
         if isinstance(kind, type) and issubclass(kind, JobNotFound):
             return kind(ref, job, waited=self.waited, graph_missing=self.graph_missing)
+        if kind is UnknownEnd and job is not None:
+            return UnknownEnd(ref, job)
         if isinstance(kind, type) and issubclass(kind, SourceError):
             return kind(self.detail, status=self.status, code=self.code, request_id=self.request_id)
         error = None if job is None else error_of(job)
@@ -111,12 +121,14 @@ class Entry(msgspec.Struct, omit_defaults=True):
 
     job_id: str
     graph: str | None = None
+    key: str | None = None
+    """The caller's own name for the work."""
     scope: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Its place in `scopes`."""
     statuses: list[JobStatus] = []
     """The statuses that the consumer was given, the present one last."""
-    sequence: int | None = None
-    """The number of the last change that it was given of the job, unless that left it open; for its own use."""
+    change_id: str | None = None
+    """The id of the last change that it was given of the job, unless that left it open; for its own use."""
     reading: Reading | None = None
     """The last record of it, as far as it was kept."""
     deadline: Moment | None = None
@@ -132,7 +144,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
         Raises:
             ValueError: when it can be none.
         """
-        return JobRef(self.job_id, self.graph)
+        return JobRef(self.job_id, self.graph, self.key)
 
     def end(self) -> End:
         """Tell how it ended.
@@ -162,18 +174,28 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     """When the time of the whole watch is over."""
     job_timeout: Seconds | None = None
     """The budget of each job, in seconds."""
+    max_open: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """How many jobs may be open before the next ref is pulled."""
+    max_failed_lines: int | float | None = None
+    """The lines, or the share of them, that an import may lose without being an error."""
 
     def scope_of(self, entry: Entry) -> str:
         """Name the scope of a job."""
         return self.scopes[entry.scope]
 
     def renewed(
-        self, timeout: float | Kept | None, job_timeout: float | Kept | None, on_failure: OnFailure | Kept
+        self,
+        timeout: float | Kept | None,
+        job_timeout: float | Kept | None,
+        max_open: int | Kept | None,
+        max_failed_lines: MaxFailedLines | Kept | None,
+        on_failure: OnFailure | Kept,
     ) -> Self:
         """Copy it, with other terms from now on.
 
         Raises:
-            ValueError: when `on_failure` would raise ends that it does not hold.
+            TypeError: when `max_failed_lines` is none.
+            ValueError: when it is none, or `on_failure` would raise ends that the snapshot does not hold.
         """
         if on_failure == "end" and not self.keeps_ends and any(entry.ended for entry in self.jobs):
             raise ValueError(
@@ -183,12 +205,34 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
         new = msgspec.structs.replace(self)
         if on_failure != "kept":
             new.on_failure = on_failure
+        if max_failed_lines != "kept":
+            new.max_failed_lines = read_tolerance(max_failed_lines)
+        if max_open != "kept":
+            new.max_open = max_open
         if timeout != "kept":
             new.timeout, new.deadline = timeout, None
         if job_timeout != "kept":
             new.job_timeout = job_timeout
             new.jobs = [msgspec.structs.replace(entry, deadline=None) for entry in self.jobs]
         return new
+
+
+def snapshot_refs(snapshot: Mapping[str, Any]) -> list[JobRef]:
+    """List the jobs of a snapshot, those that have ended too, so that a submitter can skip what was submitted.
+
+    `submitted = {ref.key for ref in gespoll.snapshot_refs(snapshot)}`
+
+    Args:
+        snapshot: what `Watch.snapshot` gave, or an error carries.
+
+    Returns:
+        The refs as they were handed in, with their keys, in that order.
+
+    Raises:
+        TypeError: when `snapshot` is no mapping.
+        ValueError: when it is damaged, or was written by a later version.
+    """
+    return [entry.ref for entry in read_snapshot(snapshot).jobs]
 
 
 def new_snapshot(taken_at: datetime, **fields: Any) -> Snapshot:
@@ -240,6 +284,7 @@ def _check(snapshot: Snapshot) -> None:
     if snapshot.on_failure == "end" and not snapshot.keeps_ends:
         raise ValueError("it is to raise ends that it does not keep")
     _check_moment("deadline", snapshot.deadline)
+    read_tolerance(snapshot.max_failed_lines)
     seen = set()
     for at, entry in enumerate(snapshot.jobs):
         _check_moment(f"the deadline of job {at}", entry.deadline)

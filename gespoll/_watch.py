@@ -72,7 +72,6 @@ class Watch:
         ledger: Ledger,
         refs: Refs | None,
         graph: str | None,
-        max_open: int | None,
         resumed: Snapshot | None = None,
     ) -> None:
         self._loop = loop
@@ -80,7 +79,6 @@ class Watch:
         self._ledger = ledger
         self._refs = refs
         self._graph = graph
-        self._max_open = max_open
         self._news = anyio.Event()
         self._feeder: OwnTask | None = None
         self._input_error: Exception | None = None
@@ -143,14 +141,14 @@ class Watch:
         """Write down how its jobs stand, so that another process may go on: `Poller.resume`.
 
         It covers the changes that were taken, no more and no less: take a change, act on it, then keep a snapshot.
-        A process that is killed in between acts on that change once more, and knows it by its `sequence`. It takes
+        A process that is killed in between acts on that change once more, and knows it by its `id`. It takes
         about ten microseconds a job, in which the event loop does nothing else.
 
         Returns:
             Plain JSON, without secrets: `taken_at`, `deadline` (moments), `timeout`, `job_timeout` (seconds),
-            `on_failure`, and in `jobs` each `job_id` with its `graph`, the `statuses` told, the `sequence` of the
-            last change, its own `deadline`, whether it has `ended`, and the `failure` that was. A job left open at a
-            timeout, or by a service out of reach, has not ended.
+            `on_failure`, and in `jobs` each `job_id` with its `graph`, its `key`, the `statuses` told, the
+            `change_id` of the last change where it is known, its own `deadline`, whether it has `ended`, and the
+            `failure` that was. A job left open at a timeout, or by a service out of reach, has not ended.
 
         Raises:
             RuntimeError: when the watch was not entered yet, or was left; or in another event loop.
@@ -234,7 +232,8 @@ class Watch:
     async def _take(self, jobs: Iterator[JobRef | str]) -> bool:
         """Take refs while there is room, many at a time; tell whether those were all."""
         while True:
-            room = _SLICE if self._max_open is None else min(_SLICE, self._max_open - self._ledger.open_count)
+            most = self._ledger.max_open
+            room = _SLICE if most is None else min(_SLICE, most - self._ledger.open_count)
             if room <= 0:
                 return False
             taken: list[JobRef] = []
@@ -279,7 +278,8 @@ class Watch:
 
     async def _room(self) -> bool:
         """Wait until another ref may be pulled; tell whether any is wanted."""
-        while self._max_open is not None and self._ledger.open_count >= self._max_open and self._ledger.takes_input:
+        most = self._ledger.max_open
+        while most is not None and self._ledger.open_count >= most and self._ledger.takes_input:
             await self._news.wait()
         return self._ledger.takes_input
 

@@ -82,7 +82,7 @@ class Consumer:
     async def run(self) -> None:
         """Follow the jobs to their ends."""
         endpoint, project_id, token = self.address
-        known = {entry["sequence"] for entry in read_log(self.log)}
+        known = {entry["id"] for entry in read_log(self.log)}
         options: dict[str, Any] = {"interval": 0.05, "max_per_second": 200.0}
         async with gespoll.connect(endpoint, project_id, credentials=gespoll.Token(token), **options) as poller:
             refs = [JobRef(job_id, "movies") for job_id in self.ids]
@@ -92,7 +92,7 @@ class Consumer:
             async with watch as changes:
                 async for change in changes:
                     self.step()
-                    if change.sequence not in known:
+                    if change.id not in known:
                         self.note(change)
                     self.step()
                     self.keep(changes.snapshot())
@@ -114,7 +114,7 @@ class Consumer:
 def line_of(change: StateChange) -> bytes:
     """Word a change for the log."""
     status = None if change.status is None else change.status.value
-    fields = {"sequence": change.sequence, "job": change.ref.job_id, "status": status, "final": change.is_final}
+    fields = {"id": change.id, "job": change.ref.job_id, "status": status, "final": change.is_final}
     return json.dumps(fields).encode() + b"\n"
 
 

@@ -11,14 +11,19 @@ import pytest
 
 from gespoll import (
     AuthenticationError,
+    EndUnconfirmed,
     ImportFile,
     Job,
     JobNotFound,
     JobRef,
     JobStatus,
+    ListIncomplete,
+    PendingTimeout,
     PermissionDenied,
     Poller,
     ServiceUnavailable,
+    StateChange,
+    UnknownEnd,
 )
 from gespoll.airflow._report import Report
 from gespoll.airflow._wait import OnFailure, wait_for
@@ -26,6 +31,8 @@ from gespoll.testing import Reading, ScriptedSource
 
 pytestmark = pytest.mark.anyio
 
+REF = JobRef("a", "movies")
+HALTED = Job(ref=REF, status=JobStatus.UNKNOWN, reported_status="halted")
 LOG = logging.getLogger("a task")
 LOSSY = ImportFile(kind="edgeset", path="edges.csv", status="partFailed", cause="row 7", failed_lines=3, total_lines=90)
 
@@ -106,6 +113,46 @@ async def test_every_end_is_counted_by_its_name(caplog: pytest.LogCaptureFixture
     assert f"    {LOSSY}" in caplog.messages
     assert len([message for message in caplog.messages if message.startswith("Job")]) == 4
     assert report.sentence().endswith("; not all could be read: not yours (HTTP 403)")
+
+
+async def test_what_is_tolerated_is_no_failure() -> None:
+    """It is counted by a name of its own."""
+    poller = Poller(ScriptedSource({"lossy": [partly_loaded("lossy")], "good": [JobStatus.SUCCESS]}))
+    refs = [JobRef("lossy"), JobRef("good")]
+    report = through_json(
+        await wait_for(poller, refs, timeout=None, on_failure="first", log=LOG, max_failed_lines="4%")
+    )
+    assert (report.outcome, report.bad, report.bad_jobs) == ("success", 0, [])
+    assert report.sentence() == "2 jobs: 1 success, 1 tolerated"
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "name"),
+    [
+        (UnknownEnd(REF, HALTED), "failed", "unknown_end"),
+        (PendingTimeout(5, {REF: JobStatus.PENDING}), "timeout", "open"),
+        (EndUnconfirmed("no files", job=HALTED, pending=[REF]), "error", "unread"),
+        (ListIncomplete("give graph="), "error", "unread"),
+    ],
+)
+def test_odd_ends_are_counted_by_what_they_mean(error: Exception, outcome: str, name: str) -> None:
+    """A job that ended in an unknown word has failed; one that nobody could read has not."""
+    report = Report()
+    report.take(
+        StateChange(
+            ref=REF,
+            previous=None,
+            status=JobStatus.UNKNOWN,
+            job=HALTED,
+            error=error,
+            is_final=True,
+            observed_at=0.0,
+            observed_time=datetime(2030, 1, 1, tzinfo=UTC),
+            id="c1",
+        )
+    )
+    assert (report.outcome, report.counts) == (outcome, {name: 1})
+    assert report.sentence().startswith(f"1 job: 1 {name}")
 
 
 async def test_time_that_runs_out_is_a_report() -> None:

@@ -30,7 +30,7 @@ JOBS = (
     FakeJob("43", graph="engine", engine=True, steps=[(0, "running")], command="export_graph"),
 )
 JOB_KEYS = [
-    *["event", "job_id", "graph", "status", "error", "name", "related_graph", "reported_status"],
+    *["event", "job_id", "graph", "key", "status", "error", "name", "related_graph", "reported_status"],
     *["begin_time", "end_time", "fail_reason", "files", "command", "url"],
 ]
 REFUSED = "http://127.0.0.1:9"

@@ -26,6 +26,7 @@ def change(
     ref = JobRef(job_id, "movies")
     begin = None if ran is None else NOW - timedelta(seconds=ran)
     job = None if status is None else Job(ref=ref, status=status, reported_status="x", begin_time=begin, as_of=NOW)
+    tolerated = status is JobStatus.PARTIALLY_FAILED and error is None
     final = error is not None or (status is not None and status.is_terminal)
     return StateChange(
         ref=ref,
@@ -34,8 +35,10 @@ def change(
         job=job,
         error=error,
         is_final=final,
+        tolerated=tolerated,
         observed_at=at,
-        sequence=hash(job_id),
+        observed_time=datetime(2030, 1, 2, tzinfo=UTC),
+        id=job_id,
     )
 
 
@@ -69,9 +72,16 @@ def test_every_job_is_counted_once() -> None:
     standing.take(change("a", JobStatus.SUCCESS))
     standing.take(change("b", JobStatus.CANCELLED, error=JobCancelled(ref)))
     standing.take(change("c", None, error=JobNotFound(JobRef("c", "movies"))))
-    assert standing.by_status() == {JobStatus.SUCCESS: 1, JobStatus.CANCELLED: 1, None: 1}
+    standing.take(change("d", JobStatus.PARTIALLY_FAILED))
+    assert standing.by_status() == {
+        JobStatus.SUCCESS: 1,
+        JobStatus.PARTIALLY_FAILED: 1,
+        JobStatus.CANCELLED: 1,
+        None: 1,
+    }
     assert {name: number for name, number in standing.outcomes().items() if number} == {
         "succeeded": 1,
+        "tolerated": 1,
         "cancelled": 1,
         "not_found": 1,
     }
@@ -94,6 +104,7 @@ def test_a_change_is_worded_on_one_line() -> None:
     unseen = JobNotFound(JobRef("1", "movies"))
     assert change_words(change("1", JobStatus.RUNNING)) == "movies/1 running"
     assert change_words(change("1", JobStatus.SUCCESS, previous=JobStatus.RUNNING)) == "movies/1 running -> success"
+    assert change_words(change("1", JobStatus.PARTIALLY_FAILED)) == "movies/1 partially failed (tolerated)"
     assert change_words(change("1", None, error=unseen)) == f"movies/1 not found: {unseen}"
     vanished = change("1", JobStatus.RUNNING, previous=JobStatus.RUNNING, error=gone)
     assert change_words(vanished) == f"movies/1 running -> vanished: {gone}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 pytest.importorskip("cyclopts", reason="the command line needs the extra `cli`: pip install 'gespoll[cli]'")
@@ -53,14 +54,31 @@ JOBS = (
     FakeJob("bad", graph="movies", name="StartGraph", steps=[(0, "failed")], fail_reason="no room"),
     FakeJob("cancelled", graph="movies", name="StartGraph", steps=[(0, "cancelled")]),
     FakeJob("endless", graph="movies", steps=[(0, "running")]),
+    FakeJob("halted", graph="movies", name="StartGraph", steps=[(0, "halted")]),
     FakeJob("42", graph="engine", engine=True, steps=[(0, "success")]),
 )
 CHANGE_KEYS = [
-    *["event", "time", "sequence", "job_id", "graph", "previous", "status", "is_final", "error_type", "error", "lag"],
+    *[
+        "event",
+        "time",
+        "id",
+        "observed_time",
+        "job_id",
+        "graph",
+        "key",
+        "previous",
+        "status",
+        "is_final",
+        "error_type",
+        "error",
+        "tolerated",
+        "lag",
+    ],
     *["name", "related_graph", "reported_status", "begin_time", "end_time", "fail_reason", "files"],
 ]
 SUMMARY_KEYS = [
-    *["event", "exit_status", "jobs", "succeeded", "partly_failed", "failed", "cancelled", "not_found", "open"],
+    *["event", "exit_status", "jobs", "succeeded", "tolerated", "partly_failed", "failed", "cancelled"],
+    *["not_found", "open"],
     *["requests", "elapsed", "pending"],
 ]
 
@@ -93,6 +111,21 @@ ENDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "one was cancelled": (1, ("movies/cancelled",)),
     "a wrong option": (2, ("movies/good", "--timeout", "soon")),
     "one was partly loaded": (3, ("movies/good", "movies/partial")),
+    "few lines were lost": (0, ("movies/good", "movies/partial", "--max-failed-lines", "2")),
+    "a small share of lines was lost": (0, ("movies/partial", "--max-failed-lines", "23%", "--on-failure", "first")),
+    "too many lines were lost": (3, ("movies/partial", "--max-failed-lines", "0.2")),
+    "a tolerance is none": (2, ("movies/partial", "--max-failed-lines", "few")),
+    "a word is said to mean a failure": (1, ("movies/halted", "--status-word", "halted=failed")),
+    "a word is said to mean a success": (
+        0,
+        ("movies/halted", "--status-word=molten=failed", "--status-word", "halted=success"),
+    ),
+    "a word means nothing": (2, ("movies/halted", "--status-word", "halted")),
+    "a word means two things": (
+        2,
+        ("movies/halted", "--status-word", "halted=failed", "--status-word", "halted=success"),
+    ),
+    "a word means what is no status": (2, ("movies/halted", "--status-word", "halted=molten")),
     "an id is rejected": (4, ("movies/good", "--project", "fedcba")),
     "the token is rejected": (5, ("movies/good", "--token-command", "echo wrong")),
     "nobody listens": (6, ("movies/good", "--endpoint", REFUSED, "--timeout", "100ms")),
@@ -186,7 +219,7 @@ def test_json_is_a_record_a_change_and_a_summary(service: Beside) -> None:
     last = changes[-1]
     assert (last["job_id"], last["status"], last["error_type"]) == ("endless", "running", "WaitTimeout")
     assert (summary["exit_status"], summary["jobs"], summary["open"], summary["partly_failed"]) == (124, 2, 1, 1)
-    assert summary["pending"] == [{"job_id": "endless", "graph": "movies", "status": "running"}]
+    assert summary["pending"] == [{"job_id": "endless", "graph": "movies", "key": None, "status": "running"}]
     assert summary["requests"] >= 1
 
 
@@ -583,6 +616,23 @@ def test_a_wait_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @NEEDS_SIGNALS
+def test_a_resumed_wait_is_as_tolerant_and_as_patient(tmp_path: Path) -> None:
+    """What is not given again is as it was kept; what was tolerated counts as such."""
+    path = tmp_path / "snapshot.json"
+    with beside(JOBS) as told:
+        names = ("movies/partial", "movies/good")
+        first = told.run("wait", *names, "--snapshot", str(path), "--max-failed-lines", "2", "--max-open", "1")
+        kept = msgspec.json.decode(path.read_bytes())
+        told.add(quick("late", files=[LOSSY]))
+        done = told.run("wait", "movies/late", "--snapshot", str(path), "--output=json", "--interval=200ms")
+        again = msgspec.json.decode(path.read_bytes())
+    assert (first.returncode, done.returncode) == (0, 0)
+    *changes, summary = records(done.stdout)
+    assert [change["tolerated"] for change in changes if change["is_final"]] == [True]
+    assert (summary["succeeded"], summary["tolerated"], summary["partly_failed"]) == (1, 2, 0)
+    assert (kept["max_failed_lines"], kept["max_open"]) == (again["max_failed_lines"], again["max_open"]) == (2, 1)
+
+
 def test_an_interrupted_wait_names_the_same_command(tmp_path: Path) -> None:
     """Which goes on from the file, also after a timeout: the time counts from each start."""
     path = tmp_path / "it's here.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import combinations
 
 import pytest
@@ -20,13 +21,17 @@ ERRORS: dict[Exception, int] = {
     gespoll.ServiceUnavailable("down"): 6,
     gespoll.Throttled("slow down"): 6,
     gespoll.ProtocolError("no JSON"): 6,
+    gespoll.ListIncomplete("give graph="): 6,
+    gespoll.EndUnconfirmed("success without files", job=JOB, pending=(REF,)): 6,
     gespoll.WaitTimeout(5.0, {REF: None}): 124,
+    gespoll.PendingTimeout(5.0, {REF: JobStatus.PENDING}): 124,
     gespoll.JobNotFound(REF): 4,
     gespoll.JobVanished(REF): 4,
     gespoll.RequestRejected("no such project"): 4,
     gespoll.JobFailed(REF, JOB): 1,
     gespoll.ImportFailed(REF, JOB): 1,
     gespoll.JobCancelled(REF): 1,
+    gespoll.UnknownEnd(REF, JOB): 1,
     gespoll.ImportPartiallyFailed(REF, JOB): 3,
 }
 
@@ -34,7 +39,15 @@ ERRORS: dict[Exception, int] = {
 def ended(error: Exception | None, status: JobStatus | None = None) -> StateChange:
     """Make a last change."""
     return StateChange(
-        ref=REF, previous=None, status=status, job=None, error=error, is_final=True, observed_at=0.0, sequence=1
+        ref=REF,
+        previous=None,
+        status=status,
+        job=None,
+        error=error,
+        is_final=True,
+        observed_at=0.0,
+        observed_time=datetime(2030, 1, 2, tzinfo=UTC),
+        id="c1",
     )
 
 

@@ -480,7 +480,7 @@ class TestFeedingByHand:
                     changes.close_input()
                     changes.close_input()
         assert [(change.ref.job_id, change.status) for change in seen] == [("a", OK), ("b", RUNNING), ("b", OK)]
-        assert len({change.sequence for change in seen}) == 3
+        assert len({change.id for change in seen}) == 3
 
     async def test_a_job_discarded_and_added_again_counts_once(self) -> None:
         """And nothing that was told of it before is taken after."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import json
+import pickle
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
@@ -32,7 +37,7 @@ FAILED = file("failed")
 def change(**fields: Any) -> StateChange:
     """Make the final change of a job."""
     defaults: dict[str, Any] = {"previous": None, "status": JobStatus.SUCCESS, "job": None, "is_final": True}
-    return StateChange(ref=REF, observed_at=1.0, sequence=1, **(defaults | fields))
+    return StateChange(ref=REF, observed_at=1.0, observed_time=NOON, id="c1", **(defaults | fields))
 
 
 def job(status: JobStatus = JobStatus.SUCCESS, **fields: Any) -> Job:
@@ -227,6 +232,14 @@ def test_bad_files_are_those_not_wholly_loaded() -> None:
     assert job().bad_files == ()
 
 
+def test_a_status_is_its_text() -> None:
+    """In JSON, in a template and in a comparison, without `.value`."""
+    statuses = list(JobStatus)
+    assert [f"{status}" for status in statuses] == [status.value for status in statuses]
+    assert json.loads(json.dumps(statuses)) == statuses
+    assert JobStatus("partially_failed") == "partially_failed"
+
+
 def test_lines_of_all_files_are_summed_as_far_as_they_are_told() -> None:
     """Nothing told is `None`, which is not 0."""
     files = (file(total_lines=5, failed_lines=2), file(total_lines=4), file("success"))
@@ -264,7 +277,7 @@ class TestJobRef:
         with pytest.raises(ValueError, match="graph '' is not an id"):
             JobRef("j", "")
 
-    @pytest.mark.parametrize("job_id", ["ff80" * 8, "a" * 45, "图/作业 1", "..", "j?x=1"])
+    @pytest.mark.parametrize("job_id", ["ff80" * 8, "a" * 45, "图 作业 1", "...", "j?x=1", "%2F"])
     def test_any_printable_text_is_an_id(self, job_id: str) -> None:
         """No length and no alphabet is asked for."""
         assert JobRef(job_id).job_id == job_id
@@ -273,9 +286,63 @@ class TestJobRef:
         """It is graph/job, or the job alone."""
         assert (str(REF), str(JobRef("j"))) == ("g/j", "j")
 
-    def test_equal_refs_are_one_key(self) -> None:
-        """Refs are frozen and hashable by their fields."""
-        assert len({JobRef("j", "g"), JobRef("j", "g"), JobRef("j")}) == 2
+    @pytest.mark.parametrize("name", ["job_id", "graph"])
+    @pytest.mark.parametrize("text", [".", "..", "a/b", "/", "../j", "a\\b", "\\"])
+    def test_a_path_is_no_id(self, name: str, text: str) -> None:
+        """A server in between would make another request of it."""
+        with pytest.raises(ValueError, match="is a path") as caught:
+            JobRef(**{"job_id": "j"} | {name: text})
+        advice = "pass the id alone, or 'graph/job' to JobRef.parse"
+        assert str(caught.value) == f"{name} {text!r} is a path, not an id: {advice}"
+
+    def test_equal_refs_are_one_in_a_set(self) -> None:
+        """By job id and graph; the key is no part of it."""
+        refs = [JobRef("j", "g"), JobRef("j", "g", "film 1"), JobRef("j", "g", "film 2"), JobRef("j"), JobRef("i", "g")]
+        assert len(set(refs)) == 3
+        assert (refs[0] == refs[1], refs[0] == refs[3], refs[0] == "g/j") == (True, False, False)
+
+    def test_a_key_is_kept(self) -> None:
+        """It is any text of the caller's, and told only by repr."""
+        ref = JobRef("j", "g", key="films/1")
+        assert (ref.key, str(ref), repr(ref)) == ("films/1", "g/j", "JobRef(job_id='j', graph='g', key='films/1')")
+        assert repr(JobRef("j")) == "JobRef(job_id='j', graph=None)"
+
+    def test_a_key_must_be_text(self) -> None:
+        """The error names the type that was given."""
+        with pytest.raises(TypeError) as caught:
+            JobRef("j", key=7)  # type: ignore[arg-type]
+        assert str(caught.value) == "key must be a str, not int: pass your own name for the work"
+
+    @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda ref: pickle.loads(pickle.dumps(ref))])
+    def test_a_copy_is_the_same(self, copied: Callable[[JobRef], JobRef]) -> None:
+        """With its key."""
+        again = copied(JobRef("j", "g", "k"))
+        assert (again, again.key) == (JobRef("j", "g"), "k")
+
+    def test_the_collector_need_not_walk_refs(self) -> None:
+        """A hundred thousand of them make no collection longer."""
+        assert not gc.is_tracked(JobRef("j", "g", "k"))
+
+    @pytest.mark.parametrize(
+        ("text", "ref"),
+        [("movies/j-1", JobRef("j-1", "movies")), ("j-1", JobRef("j-1")), (" a b ", JobRef(" a b "))],
+    )
+    def test_a_text_is_parsed(self, text: str, ref: JobRef) -> None:
+        """What `str` gives is read back."""
+        assert JobRef.parse(text) == ref
+        assert str(ref) == text
+
+    @pytest.mark.parametrize("text", ["", "/", "movies/", "/j", "movies/a/b", "movies/.."])
+    def test_a_text_that_names_no_job_is_refused(self, text: str) -> None:
+        """Neither part may be missing or be a path."""
+        with pytest.raises(ValueError, match="an id"):
+            JobRef.parse(text)
+
+    def test_only_text_is_parsed(self) -> None:
+        """The error names the type that was given."""
+        with pytest.raises(TypeError) as caught:
+            JobRef.parse(b"g/j")  # type: ignore[arg-type]
+        assert str(caught.value) == "text must be a str, not bytes: pass 'graph/job', or a job id"
 
 
 class TestLag:

@@ -94,7 +94,7 @@ def test_every_wait_tells_the_truth_once_within_its_budget(
         ranks = [change.status.rank for change in told if change.status is not None]
         assert ranks == sorted(ranks)
         assert told[-1].is_final
-    assert len({change.sequence for change in run.changes}) == len(run.changes)
+    assert len({change.id for change in run.changes}) == len(run.changes)
     assert run.at_once <= AT_ONCE
     for earlier, later in zip(run.arrivals, run.arrivals[10:], strict=False):
         assert later - earlier >= 10 / RATE - 1e-6

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from datetime import UTC, datetime
 
 import anyio
 import attrs
@@ -88,7 +89,8 @@ def test_a_verdict_is_judged_by_the_truth(
         error=None if error is None else error(ref, job),
         is_final=True,
         observed_at=at,
-        sequence=1,
+        observed_time=datetime(2030, 1, 2, tzinfo=UTC),
+        id="c1",
     )
     assert shapes.fault_of(change, Work("a", 0.0, 10.0), at) == fault
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -24,7 +25,9 @@ from gespoll import (
     ImportFile,
     ImportPartiallyFailed,
     Job,
+    JobCancelled,
     JobError,
+    JobFailed,
     JobNotFound,
     JobRef,
     JobsFailed,
@@ -40,6 +43,7 @@ from gespoll import (
     WaitTimeout,
     Watch,
     connect,
+    snapshot_refs,
 )
 from gespoll.testing import FakeGES, ScriptedSource
 
@@ -110,6 +114,15 @@ async def resumed(snapshot: Any, *, refs: Any = (), terms: dict[str, Any] | None
         return [change async for change in changes]
 
 
+def most_open(changes: list[StateChange], started: set[str]) -> int:
+    """Count the jobs that were open at once, at most; each was first seen running."""
+    most, open_jobs = 0, set(started)
+    for change in changes:
+        (open_jobs.discard if change.is_final else open_jobs.add)(change.ref.job_id)
+        most = max(most, len(open_jobs))
+    return most
+
+
 def _all(names: list[str], status: JobStatus) -> dict[str, Any]:
     return {name: [status] for name in names}
 
@@ -122,13 +135,40 @@ class TestGoingOn:
         snapshot = await cut(1, ["a"], a=[RUNNING])
         assert told(await resumed(snapshot, a=[PENDING, RUNNING, OK])) == [("a", RUNNING, OK)]
 
-    async def test_it_tells_the_numbers_of_the_last_changes(self) -> None:
+    async def test_it_tells_the_ids_of_the_last_changes(self) -> None:
         """Those that the consumer was given; none of a job that was never seen."""
         async with polling(a=[RUNNING], b=[OK]) as poller, poller.watch(["a", "b", "c"]) as changes:
             seen = await take(changes, 2)
             snapshot = as_json(changes.snapshot())
-        numbers = {entry["job_id"]: entry.get("sequence") for entry in snapshot["jobs"]}
-        assert numbers == {change.ref.job_id: change.sequence for change in seen} | {"c": None}
+        numbers = {entry["job_id"]: entry.get("change_id") for entry in snapshot["jobs"]}
+        assert numbers == {change.ref.job_id: change.id for change in seen} | {"c": None}
+
+    async def test_it_tells_the_ids_of_ends_that_are_not_kept(self) -> None:
+        """Beside what the watch calls the job."""
+        ref = JobRef("a", "movies", key="film 1")
+        async with polling(a=[OK]) as poller, poller.watch([ref], on_failure="never") as changes:
+            (ended,) = await take(changes, 1)
+            (entry,) = as_json(changes.snapshot())["jobs"]
+        assert entry == {
+            "job_id": "a",
+            "graph": "movies",
+            "key": "film 1",
+            "change_id": ended.id,
+            "ended": True,
+        }
+
+    async def test_keys_go_on(self) -> None:
+        """They stand in changes and errors after the resume."""
+        refs = [JobRef("a", "movies", key="film 1"), JobRef("b", "movies", key="film 2")]
+        async with polling(a=[RUNNING], b=[FAILED]) as poller, poller.watch(refs) as changes:
+            await take(changes, 2)
+            snapshot = as_json(changes.snapshot())
+        with pytest.raises(JobsFailed) as caught:
+            await resumed(snapshot, refs=[JobRef("a")], a=[OK])
+        keys = [end.ref.key for end in caught.value.results if isinstance(end, Job | JobError)]
+        assert keys == ["film 1", "film 2"]
+        with pytest.raises(ValueError, match="two keys, 'film 2' and 'film 3'"):
+            await resumed(snapshot, refs=[JobRef("b", key="film 3")], a=[OK])
 
     async def test_what_waits_to_be_taken_is_not_covered(self) -> None:
         """A change that the watch has and the consumer does not is told after the resume."""
@@ -144,14 +184,14 @@ class TestGoingOn:
         ]
 
     async def test_an_end_that_waits_to_be_taken_is_told_again(self) -> None:
-        """With the number it had."""
+        """With the id it had."""
         async with polling(a=[RUNNING, FAILED]) as poller, poller.watch(["a"], on_failure="never") as changes:
             await anext(changes)
             await anyio.sleep(60)
             snapshot = as_json(changes.snapshot())
             ended = await anext(changes)
         (again,) = await resumed(snapshot, a=[FAILED])
-        assert (again.status, again.is_final, again.sequence) == (FAILED, True, ended.sequence)
+        assert (again.status, again.is_final, again.id) == (FAILED, True, ended.id)
 
     async def test_both_statuses_of_one_rank_are_remembered(self) -> None:
         """A job that was running and then of unknown word does not run once more."""
@@ -233,6 +273,21 @@ class TestGoingOn:
         changes = await resumed(snapshot, refs=["d"], terms={"max_open": 2}, **_all(["a", "b", "c", "d"], OK))
         assert sorted(told(changes)) == [("a", RUNNING, OK), ("b", RUNNING, OK), ("c", RUNNING, OK), ("d", None, OK)]
 
+    async def test_max_open_is_kept(self) -> None:
+        """Unless the resume names another, or none."""
+        stories: dict[str, Any] = {name: [RUNNING, RUNNING, OK] for name in "abcdef"}
+        snapshot = await cut(1, ["a"], {"max_open": 2}, a=[RUNNING])
+        for terms, most in (({}, 2), ({"max_open": 3}, 3), ({"max_open": None}, 6)):
+            source = ScriptedSource(copy.deepcopy(stories), delay=1)
+            async with (
+                Poller(source, rng=random.Random(0), max_per_second=1000.0) as poller,
+                poller.resume(snapshot, list("abcdef"), **terms) as changes,
+            ):
+                seen = [change async for change in changes]
+            assert most_open(seen, started={"a"}) == most
+            again = await cut(0, ["a"], {"max_open": 2} | terms, a=[RUNNING])
+            assert again.get("max_open") == ({"max_open": 2} | terms)["max_open"]
+
     async def test_a_discarded_job_is_forgotten(self) -> None:
         """It is in no snapshot, and told from its start when added again."""
         snapshot = await cut(1, ["a"], a=[RUNNING])
@@ -257,6 +312,31 @@ class TestGoingOn:
             await take(changes, 1)
             again = as_json(changes.snapshot())
         assert told(await resumed(again, a=[OK], b=[OK])) == [("a", RUNNING, OK), ("b", PENDING, OK)]
+
+
+class TestRefs:
+    """What a submitter needs to know of a snapshot."""
+
+    async def test_refs_come_with_their_keys(self) -> None:
+        """Also those of jobs that have ended, in a watch that keeps no ends."""
+        refs = [JobRef("a", "movies", key="film 1"), JobRef("b", "movies", key="film 2"), JobRef("c", "movies")]
+        async with polling(a=[OK], b=[RUNNING]) as poller:
+            for on_failure in ("end", "never"):
+                async with poller.watch(refs, on_failure=on_failure) as changes:
+                    await take(changes, 2)
+                    found = snapshot_refs(as_json(changes.snapshot()))
+                assert {(ref, ref.key) for ref in found} == {(ref, ref.key) for ref in refs}
+
+    def test_refs_of_version_1_are_listed(self) -> None:
+        """As far as it kept them."""
+        found = snapshot_refs(json.loads((GOLDEN / "snapshot_v1_end.json").read_text()))
+        assert found[:2] == [JobRef("lossy", "movies"), JobRef("loaded", "movies")]
+        assert len(found) == 9
+
+    def test_what_is_no_snapshot_is_refused(self) -> None:
+        """As by a resume."""
+        with says(ValueError, "this is no gespoll snapshot: give what snapshot() gave, unchanged"):
+            snapshot_refs({})
 
 
 class TestEnds:
@@ -425,7 +505,7 @@ class TestErrorsCarryOne:
 
     @pytest.mark.parametrize("on_failure", ["end", "never"])
     async def test_jobs_left_open_at_a_timeout_are_open(self, on_failure: str) -> None:
-        """A snapshot after the timeout, or in its error, goes on with them; the end has a higher number."""
+        """A snapshot after the timeout, or in its error, goes on with them; the end has an id of its own."""
         async with polling(a=[RUNNING], b=[OK]) as poller:
             async with poller.watch(["a", "b"], timeout=20, on_failure=on_failure) as changes:  # type: ignore[arg-type]
                 error = None
@@ -440,7 +520,7 @@ class TestErrorsCarryOne:
                 assert as_json(error.snapshot) == snapshot
         (last,) = await resumed(snapshot, terms={"timeout": 60}, a=[RUNNING, OK])
         assert told([last]) == [("a", RUNNING, OK)]
-        assert error is not None or last.sequence > seen[-1].sequence
+        assert error is not None or last.id not in {change.id for change in seen}
 
     async def test_wait_and_wait_all_carry_one(self) -> None:
         """Also through pickle and copy."""
@@ -581,6 +661,60 @@ class TestErrorsCarryOne:
         assert told(await resumed(caught.value.snapshot, a=[OK])) == [("a", RUNNING, OK)]
 
 
+GOLDEN = Path(__file__).parent / "golden"
+WITHOUT_LIMIT: dict[str, Any] = {"timeout": None, "job_timeout": None}
+
+
+class TestFirstVersion:
+    """Snapshots that version 1 wrote, stored as they were."""
+
+    async def test_the_ends_it_kept_are_raised(self) -> None:
+        """With their files, reasons and codes."""
+        snapshot = json.loads((GOLDEN / "snapshot_v1_end.json").read_text())
+        with pytest.raises(JobsFailed) as caught:
+            await resumed(snapshot, terms=WITHOUT_LIMIT, **_all(["running", "pending", "unseen"], OK))
+        results = dict(zip(_ids(snapshot), caught.value.results, strict=True))
+        ends = {
+            "lossy": ImportPartiallyFailed,
+            "loaded": Job,
+            "failed": JobFailed,
+            "cancelled": JobCancelled,
+            "denied": PermissionDenied,
+            "running": Job,
+            "pending": Job,
+            "missing": JobNotFound,
+            "unseen": Job,
+        }
+        assert {name: type(result) for name, result in results.items()} == ends
+        assert isinstance(results["lossy"], ImportPartiallyFailed)
+        assert results["lossy"].failed_files == LOSSY.files
+
+    @pytest.mark.parametrize("name", ["snapshot_v1_end.json", "snapshot_v1_never.json"])
+    async def test_its_open_jobs_go_on(self, name: str) -> None:
+        """From where they stood; what had ended is not told again."""
+        snapshot = json.loads((GOLDEN / name).read_text())
+        terms = WITHOUT_LIMIT | {"on_failure": "never"}
+        changes = await resumed(snapshot, terms=terms, running=[RUNNING, OK], pending=[PENDING, OK], unseen=[OK])
+        assert sorted(told(changes), key=str) == [
+            ("pending", PENDING, OK),
+            ("running", UNKNOWN, OK),
+            ("unseen", None, OK),
+        ]
+
+    async def test_a_snapshot_of_the_resumed_watch_has_the_present_version(self) -> None:
+        """With the ids of changes that version 1 did not know."""
+        snapshot = json.loads((GOLDEN / "snapshot_v1_end.json").read_text())
+        async with polling(running=[RUNNING]) as poller, poller.resume(snapshot, **WITHOUT_LIMIT) as changes:
+            again = as_json(changes.snapshot())
+        assert again["version"] == 2
+        assert all("sequence" not in entry for entry in again["jobs"])
+        assert [entry["job_id"] for entry in again["jobs"] if "change_id" not in entry] == ["unseen"]
+
+
+def _ids(snapshot: dict[str, Any]) -> list[str]:
+    return [entry["job_id"] for entry in snapshot["jobs"]]
+
+
 class TestRefusals:
     """What cannot be gone on from is refused before anything is asked, in words that help."""
 
@@ -590,9 +724,9 @@ class TestRefusals:
             ({"format": "other"}, "this is no gespoll snapshot: give what snapshot() gave, unchanged"),
             ({"format": None}, "this is no gespoll snapshot: give what snapshot() gave, unchanged"),
             (
-                {"version": 2},
+                {"version": 3},
                 (
-                    "this snapshot was written by a later gespoll (its version is 2, this one reads up to 1): resume "
+                    "this snapshot was written by a later gespoll (its version is 3, this one reads up to 2): resume "
                     "it with that one, or upgrade"
                 ),
             ),

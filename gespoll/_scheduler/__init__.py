@@ -1,7 +1,7 @@
 """The sans-I/O core.
 
-Its floors: settings, doubt, record; sequence, standing, requests; ledger, line, page_size, singles; scan; memory,
-observation; core.
+Its floors: settings, doubt, evidence; verdict, record; change_id, standing, requests; ledger, line, page_size,
+singles; scan; memory, observation; judge; core.
 """
 
 from gespoll._scheduler._core import Outcome, Scheduler
@@ -9,7 +9,7 @@ from gespoll._scheduler._ledger import Ledger, outcome_of
 from gespoll._scheduler._memory import Clocks
 from gespoll._scheduler._record import Key
 from gespoll._scheduler._requests import Get, Request, Window
-from gespoll._scheduler._settings import Knobs, Settings, check_knobs, check_max_open, check_timeout
+from gespoll._scheduler._settings import Knobs, Settings, Unconfirmed, check_knobs, check_max_open, check_timeout
 from gespoll._scheduler._statistics import Explanation, Statistics
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Scheduler",
     "Settings",
     "Statistics",
+    "Unconfirmed",
     "Window",
     "check_knobs",
     "check_max_open",

@@ -132,7 +132,7 @@ class Scheduler:
     ) -> Record[Ledger] | None:
         """Hand one job to a watch, out of a snapshot or not; gives its record if the watch did not have it."""
         if ledger.has_ended(key):
-            ledger.take_ended(key)
+            ledger.take_ended(key, ref)
             return None
         scope = self._scope(key[0])
         record: Record[Ledger] | None = scope.records.get(key[1])

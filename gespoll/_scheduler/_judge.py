@@ -6,6 +6,7 @@ pace slows down by itself to one request a minute, so that no state of the servi
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -45,10 +46,15 @@ WANTS_LIST_AFTER = 60.0
 """Seconds for which the queries of one job fail before the list is asked for it, too."""
 
 
-def plane_of(source: JobSource) -> Plane:
-    """Return which channel can tell what an end leaves out."""
-    files = Channel.QUERY if source.confirms_imports else None
-    return Plane(files=files, reason=Channel.QUERY if source.explains_failures else None)
+_CHANNELS = {"query": Channel.QUERY, "list": Channel.LIST}
+
+
+def plane_of(source: JobSource, scope: str) -> Plane:
+    """Return which channel can tell what an end leaves out, as far as a source knows by now."""
+    files, reason = source.tells_files(scope), source.tells_reason(scope)
+    return Plane(
+        files=_CHANNELS.get(files or ""), reason=_CHANNELS.get(reason or ""), reason_by_other=reason == "either"
+    )
 
 
 @attrs.define(eq=False)
@@ -80,14 +86,15 @@ class Judge:
             state = ListState.REFUSED
         else:
             state = ListState.STALE if listing.is_stale(now) else ListState.USABLE
+        failing_since = listing.suspect_since if record.place is None else listing.failing_since
         return Reach(
             query=scope.queries.can_be_queried(record),
             query_refusal=None if record.care is None else record.care.refusal,
             query_failure=scope.outage.lasting,
             list_state=state,
             list_refusal=listing.refusal,
-            list_failing_since=listing.suspect_since if record.place is None else listing.failing_since,
-            list_failure=listing.failure,
+            list_failing_since=failing_since,
+            list_failure=listing.failure if failing_since < math.inf else None,
             list_failed_at=listing.failed_at,
             lost=lost,
         )
@@ -95,7 +102,13 @@ class Judge:
     def decide(self, scope: Scope, record: Record[Any], now: float, lost: SourceError | None = None) -> Verdict:
         """Decide how a job stands now, and see to it that it is decided again when time alone may change that."""
         evidence = record.reported()
-        case = (record.ref, evidence, self.reach(scope, record, now, lost), plane_of(self.source), self.terms(scope))
+        case = (
+            record.ref,
+            evidence,
+            self.reach(scope, record, now, lost),
+            plane_of(self.source, record.scope),
+            self.terms(scope),
+        )
         verdict = decide(*case, now)
         if verdict.drops_end:
             evidence.begin_anew()
@@ -108,7 +121,9 @@ class Judge:
     def is_silent(self, scope: Scope, record: Record[Any], failure: SourceError, now: float) -> bool:
         """Whether no status of a job was read for too long, where no request is answered, and that is what ends it."""
         reach = attrs.evolve(self.reach(scope, record, now), query_failure=failure)
-        verdict = decide(record.ref, record.reported_so_far, reach, plane_of(self.source), self.terms(scope), now)
+        verdict = decide(
+            record.ref, record.reported_so_far, reach, plane_of(self.source, record.scope), self.terms(scope), now
+        )
         return verdict.line is Line.SILENT
 
     def decide_at_deadline(self, scope: Scope, record: Record[Any], now: float) -> Verdict | None:
@@ -117,14 +132,16 @@ class Judge:
         if evidence is None:
             return None
         reach = self.reach(scope, record, now)
-        return decide_at_deadline(record.ref, evidence, reach, plane_of(self.source), self.terms(scope), now)
+        return decide_at_deadline(
+            record.ref, evidence, reach, plane_of(self.source, record.scope), self.terms(scope), now
+        )
 
     def confirming_channel(self, scope: Scope, record: Record[Any]) -> Channel | None:
         """Return the channel that is asked for what a reported end leaves out; `None` where there is no such end."""
         evidence = record.evidence
         if evidence is None or not evidence.ends:
             return None
-        fuller = fuller_channel(reported_end(evidence), evidence, plane_of(self.source))
+        fuller = fuller_channel(reported_end(evidence), evidence, plane_of(self.source, record.scope))
         return None if fuller is None else _confirming_channel(scope, record, fuller)
 
     def was_tried_since_report(self, scope: Scope, record: Record[Any], channel: Channel) -> bool:

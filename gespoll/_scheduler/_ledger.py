@@ -6,18 +6,31 @@ told again. The ledger is the only place that knows how a watch as a whole ends.
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import attrs
+import msgspec
 
-from gespoll._errors import JobError, JobNotFound, JobsFailed, JobVanished, WaitTimeout, distinct_errors, error_of
+from gespoll._errors import (
+    ImportPartiallyFailed,
+    JobError,
+    JobNotFound,
+    JobsFailed,
+    JobVanished,
+    WaitTimeout,
+    distinct_errors,
+    error_of,
+)
 from gespoll._jobs import Job, JobRef, JobStatus, StateChange
 from gespoll._observer import WaitStarted
+from gespoll._scheduler._change_id import change_id, told_by
 from gespoll._scheduler._record import Key, Record
-from gespoll._scheduler._sequence import sequence_of
 from gespoll._scheduler._standing import Standing, before, standing
 from gespoll._snapshot import End, OnFailure, leaves_open
+from gespoll._tolerance import tolerates
 
 _SPARE = 64
 
@@ -40,7 +53,28 @@ class _Ended:
     """How a job ended, and what the watch called it."""
 
     ref: JobRef
+    told: str | None
+    """What its last change said; `None` where only a snapshot knew."""
     end: End
+
+
+class _Gone(msgspec.Struct, frozen=True, gc=False):
+    """A job that has ended in a watch that keeps no ends."""
+
+    ref: JobRef
+    told: str | None
+
+
+def _told_by_end(end: End) -> str | None:
+    """Word what the last change of a job said; `None` where its end was not kept."""
+    if isinstance(end, Job):
+        return told_by(end.status, None)
+    job = end.job if isinstance(end, JobError) else None
+    return None if end is None else told_by(None if job is None else job.status, end)
+
+
+def _since_1970(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
 
 
 @attrs.define(eq=False)
@@ -52,6 +86,10 @@ class Ledger:
     """Whether the ends of all refs are kept, for an error or an answer that holds them."""
     timeout: float | None = None
     job_timeout: float | None = None
+    max_failed_lines: float | None = None
+    """The lines, or where it is no int the share of them, that an import may lose without being an error."""
+    max_open: int | None = None
+    """The next ref is pulled only while fewer jobs than this are open."""
     open_count: int = 0
     """How many of its jobs have not ended."""
     changes: deque[StateChange] = attrs.field(factory=deque)
@@ -62,6 +100,8 @@ class Ledger:
     """What ends it before all jobs have: a first failure, or the submitter's own error."""
     notify: Callable[[], None] = attrs.field(default=lambda: None)
     """Called whenever a change was told or the watch may be over."""
+    moment: Callable[[float], datetime] = _since_1970
+    """Returns the moment, aware, of seconds on the monotonic clock."""
     wait: WaitStarted = attrs.field(factory=lambda: WaitStarted(kind="watch"))
     """What is told of it to observers."""
     told: Callable[[StateChange], None] | None = None
@@ -79,7 +119,8 @@ class Ledger:
     _before: deque[tuple[Key, Sequence[JobStatus]]] = attrs.field(factory=deque)
     """For each of `changes` its job, and what was told of that before."""
     _handed: list[Record[Ledger] | Key] = attrs.field(factory=list)
-    _ended: dict[Key, _Ended | None] = attrs.field(factory=dict)
+    _ended: dict[Key, _Ended | _Gone] = attrs.field(factory=dict)
+    """The jobs that have ended."""
     _dropped: set[Key] = attrs.field(factory=set)
     """Jobs in `_handed` that were discarded since."""
     _frozen: dict[Key, Standing] = attrs.field(factory=dict)
@@ -111,14 +152,28 @@ class Ledger:
         """Whether a job that it was handed has ended; handed in again, it does not end again."""
         return key in self._ended
 
-    def take_ended(self, key: Key) -> None:
-        """Take in once more a job that has ended."""
+    def take_ended(self, key: Key, ref: JobRef) -> None:
+        """Take in once more a job that has ended.
+
+        Raises:
+            ValueError: when it was handed in with another key.
+        """
+        ended = self._ended[key]
+        if (named := _named(ended.ref, ref)) is not ended.ref:
+            self._ended[key] = self._over(named, ended.told, ended.end if isinstance(ended, _Ended) else None)
         if self.keeps_results and key not in self._known:
             self._handed.append(key)
 
     def take(self, record: Record[Ledger], ref: JobRef) -> bool:
-        """Take a job in; tell whether it is a new one."""
-        is_new = record.ref_for(self) is None
+        """Take a job in; tell whether it is a new one.
+
+        Raises:
+            ValueError: when it was handed in with another key.
+        """
+        known = record.ref_for(self)
+        is_new = known is None
+        if known is not None and (named := _named(known, ref)) is not known:
+            record.attach(self, named)
         if record.key in self._dropped:
             self._forget_dropped()
         if is_new:
@@ -172,7 +227,7 @@ class Ledger:
     def recall_end(self, key: Key, ref: JobRef, end: End) -> None:
         """Take in a job out of a snapshot that ended before: nothing more is told of it."""
         self._known[key] = []
-        self._ended[key] = _Ended(ref, end) if self.keeps_results else None
+        self._ended[key] = self._over(ref, _told_by_end(end), end)
         self._failed = self._failed or isinstance(end, Exception)
         if self.keeps_results:
             self._handed.append(key)
@@ -193,8 +248,9 @@ class Ledger:
             elif key in records:
                 yield self._standing(records[key])
             elif key in self._ended:
-                ended = self._ended[key] or _Ended(JobRef(key[1]), None)
-                yield Standing(key=key, ref=ended.ref, ended=True, end=ended.end)
+                ended = self._ended[key]
+                end = ended.end if isinstance(ended, _Ended) else None
+                yield Standing(key=key, ref=ended.ref, ended=True, end=end, told=ended.told)
 
     def _standing(self, record: Record[Ledger]) -> Standing:
         """Tell how an open job stands now, as far as this watch was told."""
@@ -261,6 +317,9 @@ class Ledger:
             job = attrs.evolve(job, ref=ref)
         if job is not None and isinstance(error, JobNotFound):
             error = JobVanished(ref, job, waited=error.waited, graph_missing=error.graph_missing)
+        elif isinstance(error, JobError) and error.ref is not ref:
+            error = copy.copy(error)
+            error.ref = ref
         self._append(record, ref, last, job, error, is_final=True, now=now, told=self._told(record))
 
     def _append(
@@ -276,6 +335,8 @@ class Ledger:
         told: Sequence[JobStatus],
     ) -> None:
         status = None if job is None else job.status
+        tolerated = isinstance(error, ImportPartiallyFailed) and self._tolerates(job)
+        error = None if tolerated else error
         change = StateChange(
             ref=ref,
             previous=previous,
@@ -283,8 +344,10 @@ class Ledger:
             job=job,
             error=error,
             is_final=is_final,
+            tolerated=tolerated,
             observed_at=now,
-            sequence=sequence_of(record.key, status, is_final=is_final, is_open=leaves_open(error)),
+            observed_time=self.moment(now),
+            id=change_id(record.key, told_by(status, error)),
         )
         self.changes.append(change)
         self._before.append((record.key, told))
@@ -294,8 +357,12 @@ class Ledger:
             self.told(change)
         self.notify()
 
+    def _tolerates(self, job: Job | None) -> bool:
+        return self.max_failed_lines is not None and job is not None and tolerates(self.max_failed_lines, job)
+
     def _end(self, record: Record[Ledger], ref: JobRef, job: Job | None, error: Exception | None) -> None:
-        self._ended[record.key] = _Ended(ref, error or job) if self.keeps_results else None
+        status = None if job is None else job.status
+        self._ended[record.key] = self._over(ref, told_by(status, error), error or job)
         if leaves_open(error):
             self._frozen[record.key] = self._standing(record)
         else:
@@ -305,6 +372,9 @@ class Ledger:
             self._failed = True
             if self.on_failure == "first":
                 self.stopped_by = error
+
+    def _over(self, ref: JobRef, told: str | None, end: End) -> _Ended | _Gone:
+        return _Ended(ref, told, end) if self.keeps_results else _Gone(ref, told)
 
     def take_change(self) -> StateChange:
         """Give the next change to the consumer."""
@@ -395,7 +465,7 @@ class Ledger:
     def results(self) -> list[Job | Exception]:
         """Give the end of every ref, in the order of refs, duplicates at both places."""
         keys = (entry.key if isinstance(entry, Record) else entry for entry in self._handed)
-        ended = [end for key in keys if (end := self._ended.get(key)) is not None]
+        ended = [end for key in keys if isinstance(end := self._ended.get(key), _Ended)]
         return [each.end for each in ended if each.end is not None]
 
     def outcome(self) -> Exception | None:
@@ -405,6 +475,21 @@ class Ledger:
         if self.on_failure != "end":
             return None
         return outcome_of(self.results()) if self._failed else self.cut
+
+
+def _named(known: JobRef, ref: JobRef) -> JobRef:
+    """Return what to call a job that is handed in again: as before, with the key where only now there is one.
+
+    Raises:
+        ValueError: when it has another key now.
+    """
+    if ref.key is None or ref.key == known.key:
+        return known
+    if known.key is None:
+        return JobRef(known.job_id, known.graph, ref.key)
+    raise ValueError(
+        f"job {ref} was handed in with two keys, {known.key!r} and {ref.key!r}: a job has one key in a watch"
+    )
 
 
 def outcome_of(results: list[Job | Exception]) -> Exception | None:

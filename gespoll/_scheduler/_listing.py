@@ -78,7 +78,7 @@ class Listing:
     failing_since: float = math.inf
     """When the row of failures began that is not over, in seconds."""
     failure: SourceError | None = None
-    """The last of them."""
+    """The last failure, whatever came since."""
     scan_failing_since: float = math.inf
     """The same of the pages of scans, whatever other pages bring."""
     failed_at: float = -math.inf
@@ -429,7 +429,6 @@ class Listing:
         self._failures = 0
         self._retries = None
         self.failing_since = math.inf
-        self.failure = None
         self._answered_at = now
         if self.scan is not None and self.scan.asked is request:
             self.scan_failing_since = math.inf

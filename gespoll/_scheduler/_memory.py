@@ -12,9 +12,9 @@ import attrs
 import msgspec
 
 from gespoll._errors import JobError
+from gespoll._scheduler._change_id import change_id, told_by
 from gespoll._scheduler._ledger import Ledger
 from gespoll._scheduler._record import Key, Profile
-from gespoll._scheduler._sequence import sequence_of
 from gespoll._scheduler._standing import Standing
 from gespoll._snapshot import Entry, Failure, Reading, Snapshot, new_snapshot
 
@@ -55,11 +55,13 @@ def written(ledger: Ledger, deadlines: Mapping[Key, float], clocks: Clocks) -> S
         timeout=_seconds(ledger.timeout),
         deadline=clocks.moment(ledger.ends_at),
         job_timeout=_seconds(ledger.job_timeout),
+        max_open=ledger.max_open,
+        max_failed_lines=ledger.max_failed_lines,
     )
     scopes: dict[str, int] = {}
     for standing in ledger.standings():
         entry = _entry(standing)
-        entry.sequence = _sequence(standing)
+        entry.change_id = _change_id(standing)
         entry.scope = scopes.setdefault(standing.key[0], len(scopes))
         entry.deadline = clocks.moment(deadlines.get(standing.key))
         snapshot.jobs.append(entry)
@@ -73,7 +75,7 @@ def _seconds(value: float | None) -> float | None:
 
 
 def _entry(standing: Standing) -> Entry:
-    entry = Entry(job_id=standing.ref.job_id, graph=standing.ref.graph, ended=standing.ended)
+    entry = Entry(job_id=standing.ref.job_id, graph=standing.ref.graph, key=standing.ref.key, ended=standing.ended)
     if standing.profile is not None:
         entry.statuses = list(standing.statuses)
         entry.reading = _reading(standing.profile)
@@ -86,11 +88,12 @@ def _entry(standing: Standing) -> Entry:
     return entry
 
 
-def _sequence(standing: Standing) -> int | None:
-    if not standing.ended and not standing.statuses:
-        return None
-    last = standing.statuses[-1] if standing.statuses else None
-    return sequence_of(standing.key, last, is_final=standing.ended, is_open=False)
+def _change_id(standing: Standing) -> str | None:
+    """Return the id of the last change that the consumer was given; `None` without any."""
+    told = standing.told
+    if not standing.ended:
+        told = told_by(standing.statuses[-1], None) if standing.statuses else None
+    return None if told is None else change_id(standing.key, told)
 
 
 def _reading(profile: Profile) -> Reading:

@@ -28,6 +28,8 @@ class Standing:
     ended: bool = False
     end: End = None
     """How it ended, if the watch keeps that."""
+    told: str | None = None
+    """What its last change said, if it has ended and that is known."""
 
 
 def standing(key: Key, ref: JobRef, statuses: Sequence[JobStatus], record: Profile | Job | None) -> Standing:

@@ -19,6 +19,7 @@ import attrs
 import msgspec
 
 from gespoll._errors import ProtocolError
+from gespoll._jobs import is_identifier
 from gespoll._wire.fields import absolute_time, count, decode, decode_object, identifier, text, time
 from gespoll._wire.reply import Reply, error_code, failure
 
@@ -100,7 +101,7 @@ class Part:
         if self._places is not None:
             entries = [entries[place] for place in self._places]
         found = [Glance(self.ids[place], text(self.words[place]), entries[place]) for place in places]
-        return [glance for glance in found if glance.job_id.isprintable() and not glance.job_id.isspace()]
+        return [glance for glance in found if is_identifier(glance.job_id)]
 
     def samples(self) -> list[msgspec.Raw]:
         """Return some entries from all over the part."""

@@ -105,7 +105,7 @@ def _is_one_job(jobs: Any) -> bool:
 
 def _ref(job: Any, graph: str | None, place: str) -> JobRef:
     if isinstance(job, JobRef):
-        return job if job.graph is not None or graph is None else JobRef(job.job_id, graph)
+        return job if job.graph is not None or graph is None else JobRef(job.job_id, graph, job.key)
     job_id = job
     if _is_one_job(job):
         unknown = sorted(job.keys() - {"job_id", "graph"})

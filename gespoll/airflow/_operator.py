@@ -6,13 +6,14 @@ Rule: a worker is held for seconds, not for the wait, unless it is asked to be.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseOperator
 from airflow.triggers.base import StartTriggerArgs
 
+from gespoll._scheduler import Unconfirmed
 from gespoll.airflow._batches import Jobs, grouped
 from gespoll.airflow._hook import DEFAULT_CONNECTION
 from gespoll.airflow._task import (
@@ -21,11 +22,11 @@ from gespoll.airflow._task import (
     SPARE,
     WaitsForJobs,
     airflows_timeout,
-    check_knobs,
+    check_options,
     checked_seconds,
 )
 from gespoll.airflow._trigger import CLASS_PATH
-from gespoll.airflow._wait import OnFailure
+from gespoll.airflow._wait import OnFailure, poller_knobs
 
 
 class GesJobsOperator(WaitsForJobs, BaseOperator):
@@ -46,6 +47,12 @@ class GesJobsOperator(WaitsForJobs, BaseOperator):
         timeout: seconds, or a timedelta, for all jobs; `None` waits without limit.
         interval: seconds: how soon an end is to be known.
         max_per_second: budget of requests of this task; tasks do not share one.
+        verify: seconds in which what only the list or only queries show of a job is verified by the other.
+        pending_timeout: seconds after which a job that has not begun is given up; `None` waits on.
+        unconfirmed: "raise" fails the task over a success of which nobody tells whether it was whole.
+        status_words: what words mean that no API document names, such as `{"halted": "cancelled"}`.
+        max_failed_lines: an import that lost no more lines counts as `tolerated`: an int, or a share as a float below 1
+            or as "1%".
         on_failure: "end" waits for all, then fails; "first" fails at once, leaving the others open; "never" succeeds
             whatever became of the jobs, also when time ran out, and leaves it to who reads the result.
         deferrable: wait in a triggerer. `False` holds a worker for the whole wait.
@@ -73,6 +80,11 @@ class GesJobsOperator(WaitsForJobs, BaseOperator):
         timeout: timedelta | float | None = None,
         interval: float = 5.0,
         max_per_second: float = 10.0,
+        verify: float | None = 3600.0,
+        pending_timeout: float | None = None,
+        unconfirmed: Unconfirmed = "accept",
+        status_words: Mapping[str, str] | None = None,
+        max_failed_lines: float | str | None = None,
         on_failure: OnFailure = "end",
         deferrable: bool = True,
         start_from_trigger: bool = False,
@@ -81,15 +93,20 @@ class GesJobsOperator(WaitsForJobs, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(retries=retries, retry_delay=retry_delay, **kwargs)
-        check_knobs(interval, max_per_second, on_failure)
         self.jobs = jobs
         self.graph = graph
         self.ges_conn_id = ges_conn_id
         self.timeout: float | None = checked_seconds("timeout", timeout)
         self.interval = interval
         self.max_per_second = max_per_second
+        self.verify = verify
+        self.pending_timeout = pending_timeout
+        self.unconfirmed: Unconfirmed = unconfirmed
+        self.status_words = status_words
+        self.max_failed_lines = max_failed_lines
         self.on_failure: OnFailure = on_failure
         self.deferrable = deferrable
+        check_options(self)
         self.start_from_trigger = start_from_trigger
         if start_from_trigger:
             self.start_trigger_args: StartTriggerArgs | None = self._start_trigger_args()
@@ -131,8 +148,8 @@ class GesJobsOperator(WaitsForJobs, BaseOperator):
                 "jobs": jobs,
                 "graph": self.graph,
                 "ges_conn_id": self.ges_conn_id,
-                "interval": self.interval,
-                "max_per_second": self.max_per_second,
+                **poller_knobs(self),
+                "max_failed_lines": self.max_failed_lines,
                 "on_failure": self.on_failure,
                 "spare": SPARE,
                 "end_task": True,

@@ -20,8 +20,13 @@ _FILES_AT_MOST = 50
 _LETTERS_AT_MOST = 300
 _OPEN = "open"
 _UNREAD = "unread"
-_ORDER = ("success", "partially_failed", "failed", "cancelled", "not_found", "vanished", _OPEN, _UNREAD)
-_ENDS: dict[type[gespoll.JobError], str] = {gespoll.JobVanished: "vanished", gespoll.JobNotFound: "not_found"}
+_GOOD = ("success", "tolerated")
+_ORDER = (*_GOOD, "partially_failed", "failed", "cancelled", "unknown_end", "not_found", "vanished", _OPEN, _UNREAD)
+_ENDS: dict[type[gespoll.JobError], str] = {
+    gespoll.JobVanished: "vanished",
+    gespoll.JobNotFound: "not_found",
+    gespoll.UnknownEnd: "unknown_end",
+}
 _LASTING = (
     gespoll.AuthenticationError,
     gespoll.PermissionDenied,
@@ -34,8 +39,8 @@ class Report:
     """What became of the jobs of one wait. Its `as_dict` is the event of the trigger and the result of the task."""
 
     counts: dict[str, int] = attrs.field(factory=dict)
-    """Number of jobs by how they ended: success, partially_failed, failed, cancelled, not_found, vanished; open
-    when time ran out or nobody waited on, unread when the source failed."""
+    """Number of jobs by how they ended: success, tolerated, partially_failed, failed, cancelled, unknown_end,
+    not_found, vanished; open when time ran out or nobody waited on, unread when the source failed."""
     bad_jobs: list[dict[str, Any]] = attrs.field(factory=list)
     """The first jobs that did not end well: job_id, graph, error, reason, files, files_left_out."""
     open_jobs: list[str] = attrs.field(factory=list)
@@ -68,7 +73,7 @@ class Report:
     @property
     def bad(self) -> int:
         """Number of jobs that ended, and not well."""
-        return sum(number for name, number in self.counts.items() if name not in {"success", _OPEN, _UNREAD})
+        return sum(number for name, number in self.counts.items() if name not in {*_GOOD, _OPEN, _UNREAD})
 
     @property
     def still_open(self) -> int:
@@ -88,7 +93,7 @@ class Report:
         """Count a job's last change."""
         match change.error:
             case None:
-                self._count("success")
+                self._count("tolerated" if change.tolerated else "success")
             case gespoll.JobError() as error:
                 self._count(_end(error))
                 self._tell(error)

@@ -5,16 +5,17 @@ Rule: what a sensor means by its own words stays: `timeout`, `poke_interval`, `m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
 
+from gespoll._scheduler import Unconfirmed
 from gespoll.airflow._batches import Jobs
 from gespoll.airflow._hook import DEFAULT_CONNECTION
-from gespoll.airflow._task import RETRIES, RETRY_DELAY, WaitsForJobs, airflows_timeout, check_knobs
+from gespoll.airflow._task import RETRIES, RETRY_DELAY, WaitsForJobs, airflows_timeout, check_options
 from gespoll.airflow._wait import ONE_LOOK, OnFailure
 
 
@@ -29,6 +30,11 @@ class GesJobsSensor(WaitsForJobs, BaseSensorOperator):
         graph: the graph id of the jobs that name none. Templated.
         ges_conn_id: id of the connection. Templated.
         max_per_second: budget of requests of this task.
+        verify: as for `GesJobsOperator`.
+        pending_timeout: as for `GesJobsOperator`; only where the sensor is deferred.
+        unconfirmed: as for `GesJobsOperator`.
+        status_words: as for `GesJobsOperator`.
+        max_failed_lines: as for `GesJobsOperator`.
         on_failure: "end", "first" or "never", as for `GesJobsOperator`.
         deferrable: wait in a triggerer.
         poke_interval: seconds: how soon an end is to be known; without deferring, between two pokes.
@@ -52,6 +58,11 @@ class GesJobsSensor(WaitsForJobs, BaseSensorOperator):
         graph: str | None = None,
         ges_conn_id: str = DEFAULT_CONNECTION,
         max_per_second: float = 10.0,
+        verify: float | None = 3600.0,
+        pending_timeout: float | None = None,
+        unconfirmed: Unconfirmed = "accept",
+        status_words: Mapping[str, str] | None = None,
+        max_failed_lines: float | str | None = None,
         on_failure: OnFailure = "end",
         deferrable: bool = True,
         poke_interval: timedelta | float = 5.0,
@@ -60,14 +71,19 @@ class GesJobsSensor(WaitsForJobs, BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(poke_interval=poke_interval, retries=retries, retry_delay=retry_delay, **kwargs)
-        check_knobs(self.poke_interval, max_per_second, on_failure)
         self.jobs = jobs
         self.graph = graph
         self.ges_conn_id = ges_conn_id
         self.interval: float = self.poke_interval
         self.max_per_second = max_per_second
+        self.verify = verify
+        self.pending_timeout = pending_timeout
+        self.unconfirmed: Unconfirmed = unconfirmed
+        self.status_words = status_words
+        self.max_failed_lines = max_failed_lines
         self.on_failure: OnFailure = on_failure
         self.deferrable = deferrable
+        check_options(self)
 
     def execute(self, context: Any) -> Any:
         """Defer the task, or poke.

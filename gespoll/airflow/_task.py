@@ -7,6 +7,7 @@ of the task needs stands in the event or in the task's own arguments.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -14,12 +15,14 @@ import anyio
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 
 import gespoll
+from gespoll._scheduler import Unconfirmed
+from gespoll._tolerance import read_tolerance
 from gespoll.airflow._batches import grouped, refs_of
 from gespoll.airflow._hook import GesHook
 from gespoll.airflow._outcome import conclude, of_event
 from gespoll.airflow._report import Report
 from gespoll.airflow._trigger import GesJobsTrigger
-from gespoll.airflow._wait import OnFailure, wait_for
+from gespoll.airflow._wait import OnFailure, poller_knobs, wait_for
 
 RETRIES = 2
 """Airflow now and then loses a task that is deferred or resumed; the wait is begun again at no harm."""
@@ -42,21 +45,21 @@ def checked_seconds(name: str, value: timedelta | float | None) -> float | None:
     return float(seconds)
 
 
-def check_knobs(interval: float, max_per_second: float, on_failure: str) -> None:
+def check_options(options: WaitsForJobs) -> None:
     """Refuse what no poller takes, in the words of the library.
 
     Raises:
         TypeError: when a knob is no number.
         ValueError: when one is out of range.
     """
-    if on_failure not in get_args(OnFailure):
-        raise ValueError(f"on_failure={on_failure!r} must be 'end', 'first' or 'never'")
+    if options.on_failure not in get_args(OnFailure):
+        raise ValueError(f"on_failure={options.on_failure!r} must be 'end', 'first' or 'never'")
+    read_tolerance(options.max_failed_lines)
     gespoll.connect(  # checks, and connects to nothing before it is entered
         "https://ges.invalid",
         "unused",
         credentials=gespoll.Token("unused"),
-        interval=interval,
-        max_per_second=max_per_second,
+        **poller_knobs(options),
     )
 
 
@@ -68,6 +71,11 @@ class WaitsForJobs:
     ges_conn_id: str
     interval: float
     max_per_second: float
+    verify: float | None
+    pending_timeout: float | None
+    unconfirmed: Unconfirmed
+    status_words: Mapping[str, str] | None
+    max_failed_lines: float | str | None
     on_failure: OnFailure
     log: Any
     timeout_error: type[AirflowException] = AirflowFailException
@@ -89,8 +97,8 @@ class WaitsForJobs:
         return GesJobsTrigger(
             jobs=jobs,
             ges_conn_id=self.ges_conn_id,
-            interval=self.interval,
-            max_per_second=self.max_per_second,
+            **poller_knobs(self),
+            max_failed_lines=self.max_failed_lines,
             on_failure=self.on_failure,
             deadline=None if timeout is None else time.time() + timeout,
         )
@@ -98,14 +106,21 @@ class WaitsForJobs:
     def wait_here(self, timeout: float | None) -> Report:
         """Wait in this process. Killing it cancels nothing at the service."""
         try:
-            poller = GesHook(self.ges_conn_id).get_conn(interval=self.interval, max_per_second=self.max_per_second)
+            poller = GesHook(self.ges_conn_id).get_conn(**poller_knobs(self))
             return anyio.run(self._wait, poller, timeout)
         except (AirflowNotFoundException, ValueError, gespoll.GespollError) as error:
             return Report.of_error(error)
 
     async def _wait(self, poller: gespoll.Poller, timeout: float | None) -> Report:
         refs = refs_of(self.jobs, self.graph)
-        return await wait_for(poller, refs, timeout=timeout, on_failure=self.on_failure, log=self.log)
+        return await wait_for(
+            poller,
+            refs,
+            timeout=timeout,
+            on_failure=self.on_failure,
+            log=self.log,
+            max_failed_lines=self.max_failed_lines,
+        )
 
     def execute_complete(self, context: Any, event: Any = None, **_: Any) -> dict[str, Any]:
         """Go on where the trigger has fired.

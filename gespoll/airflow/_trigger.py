@@ -8,7 +8,7 @@ ends in exactly one event, which is yielded when nothing of ours is open any mor
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,10 +16,11 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 import gespoll
+from gespoll._scheduler import Unconfirmed
 from gespoll.airflow._batches import refs_of
 from gespoll.airflow._hook import DEFAULT_CONNECTION, GesHook
 from gespoll.airflow._report import Report
-from gespoll.airflow._wait import ONE_LOOK, OnFailure, wait_for
+from gespoll.airflow._wait import ONE_LOOK, OnFailure, poller_knobs, wait_for
 
 CLASS_PATH = "gespoll.airflow.GesJobsTrigger"
 
@@ -36,6 +37,11 @@ class GesJobsTrigger(BaseTrigger):
         ges_conn_id: id of the connection.
         interval: seconds: how soon an end is to be known.
         max_per_second: budget of requests of this trigger.
+        verify: as for `GesJobsOperator`.
+        pending_timeout: as for `GesJobsOperator`.
+        unconfirmed: as for `GesJobsOperator`.
+        status_words: as for `GesJobsOperator`.
+        max_failed_lines: as for `GesJobsOperator`.
         on_failure: "first" ends the wait at the first job that does not end well.
         deadline: when to stop, in seconds since 1970 (UTC); `None` waits without limit. When it has passed before
             a triggerer could start, there is one more look.
@@ -54,6 +60,11 @@ class GesJobsTrigger(BaseTrigger):
         ges_conn_id: str = DEFAULT_CONNECTION,
         interval: float = 5.0,
         max_per_second: float = 10.0,
+        verify: float | None = 3600.0,
+        pending_timeout: float | None = None,
+        unconfirmed: Unconfirmed = "accept",
+        status_words: Mapping[str, str] | None = None,
+        max_failed_lines: float | str | None = None,
         on_failure: OnFailure = "end",
         deadline: float | None = None,
         spare: float | None = None,
@@ -65,6 +76,11 @@ class GesJobsTrigger(BaseTrigger):
         self.ges_conn_id = ges_conn_id
         self.interval = interval
         self.max_per_second = max_per_second
+        self.verify = verify
+        self.pending_timeout = pending_timeout
+        self.unconfirmed: Unconfirmed = unconfirmed
+        self.status_words = status_words
+        self.max_failed_lines = max_failed_lines
         self.on_failure: OnFailure = on_failure
         self.deadline = deadline
         self.spare = spare
@@ -76,8 +92,8 @@ class GesJobsTrigger(BaseTrigger):
             "jobs": self.jobs,
             "graph": self.graph,
             "ges_conn_id": self.ges_conn_id,
-            "interval": self.interval,
-            "max_per_second": self.max_per_second,
+            **poller_knobs(self),
+            "max_failed_lines": self.max_failed_lines,
             "on_failure": self.on_failure,
             "deadline": self.deadline,
             "spare": self.spare,
@@ -94,9 +110,16 @@ class GesJobsTrigger(BaseTrigger):
     async def _report(self) -> Report:
         try:
             hook = GesHook(self.ges_conn_id)
-            poller = await hook.aget_conn(interval=self.interval, max_per_second=self.max_per_second)
+            poller = await hook.aget_conn(**poller_knobs(self))
             refs = refs_of(self.jobs, self.graph)
-            return await wait_for(poller, refs, timeout=self._seconds_left(), on_failure=self.on_failure, log=self.log)
+            return await wait_for(
+                poller,
+                refs,
+                timeout=self._seconds_left(),
+                on_failure=self.on_failure,
+                log=self.log,
+                max_failed_lines=self.max_failed_lines,
+            )
         except (AirflowNotFoundException, ValueError, gespoll.GespollError) as error:
             return Report.of_error(error)
 

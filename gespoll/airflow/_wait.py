@@ -16,13 +16,26 @@ from gespoll.airflow._report import Report, bad_files
 
 OnFailure = Literal["end", "first", "never"]
 
+POLLER_KNOBS = ("interval", "max_per_second", "verify", "pending_timeout", "unconfirmed", "status_words")
+"""What a task and its trigger hand on to the poller."""
 ONE_LOOK = 5.0
 """Seconds that are enough to look at every job, and once more at an import that does not tell its files."""
 _CHANGES_AT_ONCE = 50
 
 
+def poller_knobs(options: object) -> dict[str, Any]:
+    """Return the knobs among the attributes of a task or a trigger."""
+    return {name: getattr(options, name) for name in POLLER_KNOBS}
+
+
 async def wait_for(
-    poller: gespoll.Poller, refs: Iterable[gespoll.JobRef], *, timeout: float | None, on_failure: OnFailure, log: Any
+    poller: gespoll.Poller,
+    refs: Iterable[gespoll.JobRef],
+    *,
+    timeout: float | None,
+    on_failure: OnFailure,
+    log: Any,
+    max_failed_lines: float | str | None = None,
 ) -> Report:
     """Wait for jobs, log each that does not end well with all its files, and report.
 
@@ -34,13 +47,18 @@ async def wait_for(
         timeout: seconds for all; `None` waits without limit, 0 looks once.
         on_failure: with "first", the first job that does not end well ends the wait.
         log: where to.
+        max_failed_lines: as for `gespoll.Poller.wait`.
 
     Raises:
         ValueError: when something handed over is no job.
     """
     report = Report()
     open_jobs: dict[str, gespoll.JobRef] = {}
-    async with poller, poller.watch(_noted(refs, open_jobs), timeout=timeout, on_failure="never") as changes:
+    noted = _noted(refs, open_jobs)
+    async with (
+        poller,
+        poller.watch(noted, timeout=timeout, max_failed_lines=max_failed_lines, on_failure="never") as changes,
+    ):
         taken = 0
         async for change in changes:
             taken += 1

@@ -23,6 +23,11 @@ _SPOKEN = {
     "max_per_second=": "--rate ",
     "allow_http=True": "--allow-http",
     "project_id '": "--project '",
+    "pass connect(status_words=...) to say what the word means": "say what the word means with --status-word",
+    "tell connect(status_words=...) what the word means": "say with --status-word what the word means",
+    "status_words: ": "--status-word: ",
+    "status_words gives": "--status-word gives",
+    "(pending_timeout)": "(--pending-timeout)",
     "give graph=": "give its graph with --graph, or as graph/job",
 }
 """The library's words, and those of the command line."""
@@ -64,9 +69,21 @@ def poller_of(service: Service, graphs: Iterable[str] = (), **knobs: Any) -> ges
             project_id=service.project,
             credentials=credentials_of(service.token_file, service.token_command),
             allow_http=service.allow_http,
+            status_words=_status_words(service.status_word) or None,
             **where,
             **knobs,
         )
+
+
+def _status_words(typed: Iterable[str]) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for each in typed:
+        word, sign, status = each.partition("=")
+        if not sign:
+            raise UsageError(f"--status-word {each!r} must be WORD=STATUS, such as halted=cancelled")
+        if words.setdefault(word, status) != status:
+            raise UsageError(f"--status-word gives {word!r} two meanings: {words[word]} and {status}")
+    return words
 
 
 def _engines(service: Service, graphs: Iterable[str]) -> dict[str, str]:

@@ -57,16 +57,24 @@ TABLE = (
     Row(ExitStatus.INTERRUPTED, "interrupted (Ctrl-C)"),
     Row(ExitStatus.USAGE, "usage: an argument, a line of standard input or the environment cannot work", (UsageError,)),
     Row(ExitStatus.DENIED, "authentication or permission", (AuthenticationError, PermissionDenied)),
-    Row(ExitStatus.UNREACHABLE, "the service is unreachable, or gives no usable answer", (SourceError, GespollError)),
-    Row(ExitStatus.TIMED_OUT, "the time was over while jobs were open", (WaitTimeout,)),
+    Row(
+        ExitStatus.UNREACHABLE,
+        "the service is unreachable, or gives no usable answer; a success could not be confirmed",
+        (SourceError, GespollError),
+    ),
+    Row(
+        ExitStatus.TIMED_OUT,
+        "the time was over while jobs were open, or a job was pending for too long",
+        (WaitTimeout,),
+    ),
     Row(
         ExitStatus.NOT_FOUND,
         "a job was not found or has vanished, or its id is rejected",
         (JobNotFound, RequestRejected),
     ),
-    Row(ExitStatus.FAILED, "a job failed or was cancelled", (JobError,)),
+    Row(ExitStatus.FAILED, "a job failed, was cancelled, or ended in a status that nobody documents", (JobError,)),
     Row(ExitStatus.PARTLY_FAILED, "an import was partly loaded, and no job failed", (ImportPartiallyFailed,)),
-    Row(ExitStatus.SUCCEEDED, "all jobs succeeded"),
+    Row(ExitStatus.SUCCEEDED, "all jobs succeeded, or lost no more lines than is tolerated"),
 )
 """In order of precedence."""
 VERDICTS = frozenset({ExitStatus.FAILED, ExitStatus.PARTLY_FAILED})

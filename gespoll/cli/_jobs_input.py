@@ -32,9 +32,8 @@ def ref_of(name: str, graph: str | None) -> JobRef:
     Raises:
         UsageError: when it cannot be a job.
     """
-    before, slash, behind = name.partition("/")
     try:
-        return JobRef(behind, before) if slash else JobRef(name, graph)
+        return JobRef.parse(name) if "/" in name else JobRef(name, graph)
     except ValueError as error:
         raise UsageError(f"{name!r} is no job, given as job or graph/job: {error}") from None
 

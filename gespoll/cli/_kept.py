@@ -25,19 +25,25 @@ class _Failure(msgspec.Struct):
     error: str
 
 
+class _Reading(msgspec.Struct):
+    status: JobStatus
+
+
 class KeptJob(msgspec.Struct):
     """One job of a snapshot."""
 
     job_id: str
     graph: str | None = None
+    key: str | None = None
     statuses: list[JobStatus] = []
     ended: bool = False
     failure: _Failure | None = None
+    reading: _Reading | None = None
 
     @property
     def ref(self) -> JobRef:
         """The job, as it was handed in."""
-        return JobRef(self.job_id, self.graph)
+        return JobRef(self.job_id, self.graph, self.key)
 
     @property
     def status(self) -> JobStatus | None:
@@ -55,6 +61,12 @@ class KeptJob(msgspec.Struct):
         if not self.ended:
             return None
         return ExitStatus.SUCCEEDED if self.error is None else status_of_kind(self.error)
+
+    @property
+    def was_tolerated(self) -> bool:
+        """Whether it was only partly loaded, and that was accepted."""
+        partly = self.reading is not None and self.reading.status is JobStatus.PARTIALLY_FAILED
+        return self.ended and self.failure is None and partly
 
     @property
     def was_refused(self) -> bool:
@@ -106,16 +118,21 @@ class Kept:
     def _unusable(self, error: Exception) -> UsageError:
         return UsageError(f"the snapshot {self._path} cannot be gone on from: {error}; move it away to begin anew")
 
-    def watch(self, poller: gespoll.Poller, refs: Any, *, timeout: float | None, max_open: int | None) -> gespoll.Watch:
-        """Go on with what is kept, or begin.
+    def watch(self, poller: gespoll.Poller, refs: Any, **terms: Any) -> gespoll.Watch:
+        """Resume what is kept, or begin.
+
+        Args:
+            poller: which watches.
+            refs: the jobs.
+            terms: as for `Poller.watch`; what is left out is as it was kept.
 
         Raises:
             UsageError: when the snapshot cannot be gone on from.
         """
         if self._snapshot is None:
-            return poller.watch(refs, timeout=timeout, max_open=max_open)
+            return poller.watch(refs, **terms)
         try:
-            watch = poller.resume(self._snapshot, refs, timeout=timeout, max_open=max_open)
+            watch = poller.resume(self._snapshot, refs, **terms)
         except ValueError as error:
             raise self._unusable(error) from None
         return watch

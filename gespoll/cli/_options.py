@@ -14,11 +14,22 @@ import attrs
 from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
 
+from gespoll._scheduler import Unconfirmed
+from gespoll._tolerance import read_tolerance
 from gespoll.cli._durations import Seconds
 
 
 def _duration(_: type, tokens: tuple[Token, ...]) -> Seconds:
     return Seconds.parse(tokens[0].value)
+
+
+def _tolerance(_: type, value: str | None) -> None:
+    if value is None:
+        return
+    try:
+        read_tolerance(lines_or_share(value))
+    except ValueError:
+        raise ValueError("must be lines such as 100, a share such as 0.01, or a percentage such as 1%") from None
 
 
 def _interval(_: type, value: Seconds | None) -> None:
@@ -30,6 +41,7 @@ _SERVICE = Group("Service and credentials", sort_key=2)
 _ON_FAILURE = Literal["end", "first", "never"]
 _POSITIVE = Number(gt=0)
 _INTERVAL = Seconds(5)
+_VERIFY = Seconds(3600)
 Output = Literal["human", "json", "quiet"]
 Duration = Annotated[Seconds | None, Parameter(converter=_duration, metavar="DURATION", n_tokens=1)]
 Interval = Annotated[
@@ -56,6 +68,8 @@ class Service:
     """A file that holds a token; read again when the service rejects the token."""
     token_command: Annotated[str | None, Parameter(group=_SERVICE, metavar="COMMAND")] = None
     """A command that prints a token, run without a shell; run again when the service rejects the token."""
+    status_word: Annotated[tuple[str, ...], Parameter(group=_SERVICE, metavar="WORD=STATUS", negative=())] = ()
+    """What a status word means that no API document names, such as halted=cancelled; may be given again."""
     allow_http: Annotated[bool, Parameter(group=_SERVICE, negative=())] = False
     """Allow plain http to another host than this."""
 
@@ -75,12 +89,30 @@ class Waiting:
     """How many requests may be sent in a second."""
     max_open: Annotated[int | None, Parameter(metavar="N", validator=_POSITIVE)] = None
     """Take in the next job, and read the next line, only while fewer than N jobs are open."""
+    max_failed_lines: Annotated[str | None, Parameter(metavar="LINES", validator=_tolerance)] = None
+    """Accept an import that lost no more than 100 lines, or a share of 0.01 or 1% of them."""
+    pending_timeout: Interval = None
+    """How long a job may be pending before it is given up; it may yet begin at the service."""
+    unconfirmed: Annotated[Unconfirmed, Parameter(metavar="HOW")] = "accept"
+    """Accept an import's success of which nobody tells whether it was whole, or raise it as an error."""
+    verify: Interval = _VERIFY
+    """How often what only the list or only queries show of a job is verified by the other."""
     on_failure: Annotated[_ON_FAILURE, Parameter(metavar="WHEN")] = "end"
     """Fail at the end, stop at the first failure, or never count failed jobs in the exit status."""
     output: Annotated[Output, Parameter(metavar="FORMAT")] = "human"
     """For a human, as JSON lines, or nothing."""
     snapshot: Annotated[Path | None, Parameter(metavar="FILE")] = None
     """A file to go on from if it exists, kept up to date; the same command goes on after whatever ended it."""
+
+
+def lines_or_share(text: str) -> float | str:
+    """Read what was typed for a tolerance: lines, a share, or else a percentage, which is left as it is."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def seconds(duration: Seconds | None) -> float | None:
@@ -92,7 +124,9 @@ def typed(options: Service | Waiting) -> Iterator[str]:
     """Give the arguments that make the same options again, without those that have their default."""
     for field in attrs.fields(type(options)):
         value: Any = getattr(options, field.name)
-        if value != field.default:
+        if value == field.default:
+            continue
+        for each in value if isinstance(value, tuple) else (value,):
             yield "--" + field.name.replace("_", "-")
-            if value is not True:
-                yield str(value)
+            if each is not True:
+                yield str(each)

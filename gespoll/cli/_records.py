@@ -20,14 +20,15 @@ def change_record(change: StateChange) -> dict[str, Any]:
     return {
         "event": "change",
         "time": datetime.now(UTC),
-        "sequence": change.sequence,
-        "job_id": change.ref.job_id,
-        "graph": change.ref.graph,
+        "id": change.id,
+        "observed_time": change.observed_time,
+        **_named(change.ref),
         "previous": _word(change.previous),
         "status": _word(change.status),
         "is_final": change.is_final,
         "error_type": None if change.error is None else type(change.error).__name__,
         "error": None if change.error is None else str(change.error),
+        "tolerated": change.tolerated,
         "lag": change.lag,
         **_facts(job),
     }
@@ -38,8 +39,7 @@ def job_record(ref: JobRef, job: Job | None, error: str | None = None) -> dict[s
     request = None if job is None else job.request
     return {
         "event": "job",
-        "job_id": ref.job_id,
-        "graph": ref.graph,
+        **_named(ref),
         "status": None if job is None else job.status.value,
         "error": error,
         **_facts(job),
@@ -50,7 +50,11 @@ def job_record(ref: JobRef, job: Job | None, error: str | None = None) -> dict[s
 
 def open_record(ref: JobRef, status: JobStatus | None) -> dict[str, Any]:
     """Tell a job that has not ended."""
-    return {"job_id": ref.job_id, "graph": ref.graph, "status": _word(status)}
+    return {**_named(ref), "status": _word(status)}
+
+
+def _named(ref: JobRef) -> dict[str, Any]:
+    return {"job_id": ref.job_id, "graph": ref.graph, "key": ref.key}
 
 
 def _facts(job: Job | None) -> dict[str, Any]:

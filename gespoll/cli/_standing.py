@@ -17,15 +17,16 @@ from gespoll.cli._kept import KeptJob
 
 _Key = tuple[str | None, str]
 
-SUCCEEDED, PARTLY, FAILED, CANCELLED, NOT_FOUND, OPEN = (
+SUCCEEDED, TOLERATED, PARTLY, FAILED, CANCELLED, NOT_FOUND, OPEN = (
     "succeeded",
+    "tolerated",
     "partly_failed",
     "failed",
     "cancelled",
     "not_found",
     "open",
 )
-OUTCOMES = (SUCCEEDED, PARTLY, FAILED, CANCELLED, NOT_FOUND, OPEN)
+OUTCOMES = (SUCCEEDED, TOLERATED, PARTLY, FAILED, CANCELLED, NOT_FOUND, OPEN)
 """What may have become of a job; each is in exactly one of these."""
 _OUTCOME_OF = {
     ExitStatus.SUCCEEDED: SUCCEEDED,
@@ -66,6 +67,7 @@ class Standing:
         self._counts: Counter[JobStatus | None] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._running: list[tuple[float, int, _Key]] = []
+        self._noted = 0
 
     def expect(self, ref: JobRef) -> None:
         """Count a job in, from before it was first seen."""
@@ -86,7 +88,7 @@ class Standing:
         if change.is_final:
             self._end(key, change)
         elif change.status is JobStatus.RUNNING and before is not JobStatus.RUNNING:
-            heapq.heappush(self._running, (_began_at(change), change.sequence, key))
+            self._note_running(key, _began_at(change))
 
     def recall(self, job: KeptJob) -> None:
         """Take in a job as an earlier process left it."""
@@ -96,9 +98,13 @@ class Standing:
         self._counts[job.status] += 1
         self._open[key] = job.ref, job.status
         if job.end is not None:
-            self._settle(key, job.end, job.error)
+            self._settle(key, job.end, job.error, tolerated=job.was_tolerated)
         elif job.status is JobStatus.RUNNING:
-            heapq.heappush(self._running, (self.started_at, len(self._running), key))
+            self._note_running(key, self.started_at)
+
+    def _note_running(self, key: _Key, began_at: float) -> None:
+        self._noted += 1
+        heapq.heappush(self._running, (began_at, self._noted, key))
 
     def recall_troubles(self, ends: Iterable[Job | Exception]) -> None:
         """Take in, with their details, the jobs that had ended badly in an earlier process."""
@@ -112,15 +118,15 @@ class Standing:
             self.statuses.add(status)
             self.unsettled.append(change)
             return
-        self._settle(key, status, None if change.error is None else type(change.error))
+        self._settle(key, status, None if change.error is None else type(change.error), tolerated=change.tolerated)
         if change.error is not None:
             self.bad.append(Trouble(change.ref, change.job, change.error))
 
-    def _settle(self, key: _Key, status: ExitStatus, error: type[Exception] | None) -> None:
+    def _settle(self, key: _Key, status: ExitStatus, error: type[Exception] | None, *, tolerated: bool) -> None:
         self.statuses.add(status)
         del self._open[key]
         cancelled = error is not None and issubclass(error, JobCancelled)
-        self._outcomes[CANCELLED if cancelled else _OUTCOME_OF[status]] += 1
+        self._outcomes[CANCELLED if cancelled else TOLERATED if tolerated else _OUTCOME_OF[status]] += 1
 
     def _key(self, ref: JobRef) -> _Key:
         return (ref.graph if self._per_graph else None), ref.job_id

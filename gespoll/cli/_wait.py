@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
+from typing import Any
 
 import anyio
 import attrs
@@ -19,7 +20,7 @@ from gespoll.cli._ending import Ending
 from gespoll.cli._exit import ExitStatus, UsageError, status_of_error, worst
 from gespoll.cli._jobs_input import Jobs
 from gespoll.cli._kept import Kept
-from gespoll.cli._options import Output, Service, Waiting, seconds
+from gespoll.cli._options import Output, Service, Waiting, lines_or_share, seconds
 from gespoll.cli._outages import Outages
 from gespoll.cli._output import complain
 from gespoll.cli._reports import End, Json, Lines, Quiet, Report
@@ -46,7 +47,16 @@ async def wait(names: Iterable[str], service: Service, waiting: Waiting) -> int:
     jobs = Jobs(list(names), waiting.graph, before=() if kept is None else kept.refused, may_be_none=bool(before))
     graphs = [*jobs.graphs, *(ref.graph for ref in before if ref.graph is not None)]
     observers = [Outages()]
-    poller = poller_of(service, graphs, interval=waiting.interval, max_per_second=waiting.rate, observers=observers)
+    poller = poller_of(
+        service,
+        graphs,
+        interval=waiting.interval,
+        max_per_second=waiting.rate,
+        verify=waiting.verify,
+        pending_timeout=waiting.pending_timeout,
+        unconfirmed=waiting.unconfirmed,
+        observers=observers,
+    )
     for ref in jobs.named:
         with told_as_usage():
             poller.source.check(ref)
@@ -135,10 +145,14 @@ class _Following:
                     self._keep(changes, at_once=True)
 
     def _opened(self, refs: AsyncIterable[gespoll.JobRef] | Iterable[gespoll.JobRef]) -> gespoll.Watch:
-        timeout, max_open = seconds(self.waiting.timeout), self.waiting.max_open
+        terms: dict[str, Any] = {"timeout": seconds(self.waiting.timeout)}
+        if self.waiting.max_open is not None:
+            terms["max_open"] = self.waiting.max_open
+        if self.waiting.max_failed_lines is not None:
+            terms["max_failed_lines"] = lines_or_share(self.waiting.max_failed_lines)
         if self.kept is None:
-            return self.poller.watch(refs, timeout=timeout, max_open=max_open)
-        watch = self.kept.watch(self.poller, refs, timeout=timeout, max_open=max_open)
+            return self.poller.watch(refs, **terms)
+        watch = self.kept.watch(self.poller, refs, **terms)
         for job in self.kept.jobs:
             self.standing.recall(job)
         return watch

@@ -40,6 +40,8 @@ def change_words(change: StateChange) -> str:
 
 
 def _end_words(change: StateChange) -> str:
+    if change.tolerated:
+        return f"{status_words(change.status)} (tolerated)"
     if change.error is None or _has_ended(change.job):
         return status_words(change.status) + _called(change)
     if not isinstance(change.error, JobError):

@@ -59,6 +59,18 @@ class TestDeferring:
         assert (arguments["ges_conn_id"], arguments["interval"], arguments["max_per_second"]) == ("mine", 9, 2)
         assert arguments["deadline"] is None
 
+    def test_the_trigger_gets_the_knobs(self) -> None:
+        """Those of the poller, and what is tolerated."""
+        knobs: dict[str, Any] = {
+            "verify": 60.0,
+            "pending_timeout": 1800.0,
+            "unconfirmed": "raise",
+            "status_words": {"halted": "cancelled"},
+            "max_failed_lines": "1%",
+        }
+        arguments = deferred(waiting(**knobs)).trigger.serialize()[1]
+        assert {name: arguments[name] for name in knobs} == knobs
+
     @pytest.mark.parametrize("timeout", [600, 600.0, timedelta(minutes=10)])
     def test_a_timeout_becomes_a_deadline(self, timeout: Any) -> None:
         """By the wall clock; Airflow's own is later, for when no triggerer runs."""
@@ -79,6 +91,11 @@ class TestDeferring:
             ({"timeout": float("nan")}, "timeout=nan must be seconds"),
             ({"interval": -1}, "interval"),
             ({"max_per_second": -1}, "max_per_second"),
+            ({"verify": 0}, "verify"),
+            ({"pending_timeout": 0}, "pending_timeout"),
+            ({"unconfirmed": "maybe"}, "unconfirmed='maybe' must be 'accept' or 'raise'"),
+            ({"status_words": {"halted": "molten"}}, "status_words: 'halted' cannot mean 'molten'"),
+            ({"max_failed_lines": "few"}, "max_failed_lines='few' must be a percentage"),
             ({"on_failure": "ignore"}, "on_failure='ignore' must be 'end', 'first' or 'never'"),
             ({"start_from_trigger": True, "deferrable": False}, "waits in a triggerer: leave deferrable=True"),
             ({"start_from_trigger": True, "jobs": [7]}, "needs jobs known when the DAG is read, or one text template"),

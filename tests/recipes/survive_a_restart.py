@@ -23,21 +23,21 @@ NUMBER = 30
 async def work(refs: list[gespoll.JobRef], folder: Path) -> None:
     """Wait for the jobs, or go on doing so; the deadline stays the one of the first start."""
     snapshot, done = folder / "snapshot.json", folder / "done.txt"
-    acted = {int(line.split()[0]) for line in read(done).splitlines()}
+    acted = {line.split()[0] for line in read(done).splitlines()}
     async with gespoll.connect(interval=0.2) as poller:
         before = read(snapshot)
         watch = poller.resume(json.loads(before)) if before else poller.watch(refs, timeout=3600, on_failure="never")
         async with watch as changes:
             async for change in changes:
-                if change.is_final and change.sequence not in acted:  # told again if the kill came between these two
+                if change.is_final and change.id not in acted:  # told again if the kill came between these two
                     act(done, change)
                 keep(snapshot, changes.snapshot())
 
 
 def act(done: Path, change: gespoll.StateChange) -> None:
-    """Do what an end asks for, and write down its number: best in one transaction of your database."""
+    """Do what an end asks for, and write down its id: best in one transaction of your database."""
     with done.open("a") as file:
-        file.write(f"{change.sequence} {change.ref} {type(change.error).__name__ if change.error else 'loaded'}\n")
+        file.write(f"{change.id} {change.ref} {type(change.error).__name__ if change.error else 'loaded'}\n")
 
 
 def keep(path: Path, snapshot: dict[str, Any]) -> None:
