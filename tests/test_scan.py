@@ -364,3 +364,16 @@ def test_a_page_that_is_refused_is_asked_for_with_a_smaller_size() -> None:
 def test_pages_overlap_by_some_entries_and_always_move_on() -> None:
     """Others come and go, and shift the list by a few places."""
     assert [overlap(limit) for limit in (1000, 100, 50, 10, 9, 2, 1)] == [5, 5, 5, 1, 1, 1, 0]
+
+
+def test_an_entry_without_a_readable_id_keeps_a_scan_from_being_complete() -> None:
+    """It may be any job, also where another has left so that the numbers agree."""
+    served = FakeList(ids=named(30), blank=frozenset({"10"}), departures={2: 0})
+    assert run(scan_for("10"), served).outcome is Outcome.INCOMPLETE
+
+
+def test_more_places_than_entries_keep_a_scan_from_being_complete() -> None:
+    """Every other entry is withheld, and the total is that of the page."""
+    served = FakeList(ids=named(5), rows=lambda ids, offset, limit: ids[offset : offset + limit][:: min(limit, 2)])
+    served.total = lambda ids, page: len(page)
+    assert run(scan_for("1", ABSENT), served).outcome is Outcome.INCOMPLETE
