@@ -116,6 +116,15 @@ class Failure(msgspec.Struct, omit_defaults=True, frozen=True):
         return error
 
 
+class Reported(msgspec.Struct, omit_defaults=True):
+    """What one channel reported of a job that is open, as far as verdicts need it."""
+
+    end: Reading | None = None
+    """The worst end."""
+    files: list[ImportFile] = []
+    """The files of a reply with bad ones."""
+
+
 class Entry(msgspec.Struct, omit_defaults=True):
     """One job, as the consumer knows it."""
 
@@ -133,9 +142,23 @@ class Entry(msgspec.Struct, omit_defaults=True):
     """The last record of it, as far as it was kept."""
     deadline: Moment | None = None
     """When its own time is over."""
+    joined: Moment | None = None
+    """When it was first handed in, while it has not begun to run."""
+    shown: bool = False
+    """Whether anybody ever showed it, where its statuses do not say so."""
+    by_query: Reported | None = None
+    """What queries reported of it."""
+    by_list: Reported | None = None
+    """What the list reported of it."""
     ended: bool = False
     failure: Failure | None = None
     """What it ended in, unless it ended well or the watch keeps no ends."""
+
+    @property
+    def tells_more(self) -> bool:
+        """Whether it tells more of an open job than its statuses, or of a word that must be looked at anew."""
+        more = self.shown or self.by_query is not None or self.by_list is not None
+        return more or (bool(self.statuses) and self.statuses[-1] is JobStatus.UNKNOWN)
 
     @property
     def ref(self) -> JobRef:
@@ -292,6 +315,10 @@ def _check(snapshot: Snapshot) -> None:
             raise ValueError(f"job {at} is of scope {entry.scope}, and there are {len(snapshot.scopes)}")
         if not entry.ended and any(status.is_terminal for status in entry.statuses):
             raise ValueError(f"job {at} is told to be open in a status that ends it")
+        ends = [each.end for each in (entry.by_query, entry.by_list) if each is not None and each.end is not None]
+        if any(not end.status.is_terminal for end in ends):
+            raise ValueError(f"job {at} is told to have ended in a status that is open")
+        _check_moment(f"the joining of job {at}", entry.joined)
         if (entry.scope, entry.job_id) in seen:
             raise ValueError(f"job {at} is there twice")
         seen.add((entry.scope, entry.job_id))

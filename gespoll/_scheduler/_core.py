@@ -14,6 +14,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
+import msgspec
 
 from gespoll._errors import (
     EndUnconfirmed,
@@ -23,13 +24,13 @@ from gespoll._errors import (
     SourceError,
     Throttled,
 )
-from gespoll._jobs import Job, JobRef, JobStatus, status_of_word
+from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import Hit, Hold, Outage, RequestBudget, hit_of, is_answer
 from gespoll._scheduler._evidence import Channel
 from gespoll._scheduler._judge import Judge
 from gespoll._scheduler._ledger import Expiry, Ledger
 from gespoll._scheduler._listing import Listing
-from gespoll._scheduler._memory import Clocks, profile_in, written
+from gespoll._scheduler._memory import Clocks, profile_in, recall, written
 from gespoll._scheduler._observation import Leave, Scope
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import Key, Profile, Record, merged, profile_of
@@ -142,7 +143,8 @@ class Scheduler:
                 record.recall(entry.statuses, self._shared(profile))
             ledger.take(record, ref)
             scope.add(record, now)
-            self._judge_joined(scope, record, now)
+            if entry is None:
+                self._judge_joined(scope, record, now)
             return record
         if record.graph is None and ref.graph is not None:
             scope.queries.locate(record, ref.graph)
@@ -157,7 +159,8 @@ class Scheduler:
         if not scope.queries.can_be_queried(record) and not scope.listing.is_readable:
             self._judge(scope, record, now)
         elif self._settings.pending_timeout is not None:
-            self._review_at(record, now + self._settings.pending_timeout)
+            joined_at = record.added_at if record.evidence is None else record.evidence.first_joined_at
+            self._review_at(record, max(joined_at + self._settings.pending_timeout, now))
 
     def written(self, ledger: Ledger, clocks: Clocks) -> Snapshot:
         """Write down how a watch stands, as far as its consumer knows."""
@@ -179,11 +182,24 @@ class Scheduler:
                 continue
             ledger.know(key, entry.statuses)
             record = self._join(ledger, key, entry.ref, clocks.at, entry)
+            self._recall_evidence(key, entry, clocks)
             if record is not None and ledger.job_timeout is not None:
                 at = clocks.at + ledger.job_timeout if entry.deadline is None else clocks.time(entry.deadline)
                 timed.setdefault(at, []).append(record)
         for at, records in timed.items():
             self._set_deadline(at, ledger, tuple(records), ledger.job_timeout or 0.0)
+
+    def _recall_evidence(self, key: Key, entry: Entry, clocks: Clocks) -> None:
+        """Take in what was reported of a job before its snapshot was taken, and decide from that."""
+        scope = self._scope(key[0])
+        record: Record[Ledger] | None = scope.records.get(key[1])
+        if record is None:
+            return
+        if entry.tells_more or (entry.joined is not None and self._settings.pending_timeout is not None):
+            recall(record.reported(), entry, clocks)
+            self._judge(scope, record, clocks.at)
+        if not record.has_ended:
+            self._judge_joined(scope, record, clocks.at)
 
     def discard(self, ledger: Ledger, key: Key, now: float) -> bool:
         """Let a watch forget a job; tell whether nobody waits for it now."""
@@ -264,7 +280,7 @@ class Scheduler:
     def _suspect(self, scope: Scope, request: Window, ids: Sequence[str], words: Sequence[str | None]) -> None:
         """Note whether a list tells as open what single queries told long ago to have ended."""
         for job_id, word in zip(ids, words, strict=True):
-            if word and scope.contradicts(job_id, request.sent_at) and not status_of_word(word).is_terminal:
+            if word and scope.contradicts(job_id, request.sent_at) and not self._source.status_of(word).is_terminal:
                 self._suspects.add(request)
 
     def abandon(self, request: Request, now: float) -> None:
@@ -395,7 +411,15 @@ class Scheduler:
             self._judge(scope, record, now)
         elif record.moves_to(job.status):
             self._tell(scope, record, job, now)
-        elif self._expiring and record.profile is not None and job.status is record.profile.status:
+        else:
+            self._note_facts(record, job)
+
+    def _note_facts(self, record: Record[Ledger], job: Job) -> None:
+        """Keep of a status that is no news whether the job is an import, and all of it for a deadline that has come."""
+        profile = record.profile
+        if profile is not None and profile.is_import is None and job.is_import is not None:
+            record.profile = self._shared(msgspec.structs.replace(profile, is_import=job.is_import))
+        if self._expiring and profile is not None and job.status is profile.status:
             self._last_readings[record.key] = job
 
     # Verdicts

@@ -306,11 +306,11 @@ class Evidence:
             now: seconds on the monotonic clock.
         """
         evidence = self.of(channel)
-        evidence.files = files
+        evidence.files = with_bad_files(files, evidence.files)
         self.is_import = self.is_import or (True if files else None)
         if end is not None:
             evidence.last_word = Word.END
-            evidence.end = ReportedEnd(end, now, now)
+            evidence.end = ReportedEnd(end if evidence.end is None else worse(evidence.end.job, end), now, now)
             self.ever_shown = True
             self._note_kind(end)
 

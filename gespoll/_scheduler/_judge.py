@@ -163,7 +163,8 @@ class Judge:
         elif not wants_list and record.ref.job_id in queries.needs_list and evidence.by_query.last_word is Word.OPEN:
             scope.listing.release(record, now)
         record.cared().is_personal = self._is_personal(scope, record, verdict, now)
-        if record.cared().is_personal and not record.state & ASKED and not record.cared().is_planned:
+        by_list = verdict.phase is Phase.CONFIRMING and wants_list
+        if record.cared().is_personal and not by_list and not record.state & ASKED and not record.cared().is_planned:
             self._plan_query(scope, record, verdict, now)
 
     def _wants_list(self, scope: Scope, record: Record[Any], verdict: Verdict, now: float) -> bool:
@@ -176,10 +177,10 @@ class Judge:
     def _is_personal(self, scope: Scope, record: Record[Any], verdict: Verdict, now: float) -> bool:
         """Whether a job needs a query of its own, whatever the list shows."""
         evidence = record.reported()
+        if verdict.phase is Phase.CONFIRMING:
+            return True  # by the list where that is asked: a query in turn would bring nothing
         if not scope.queries.can_be_queried(record):
             return False
-        if verdict.phase is Phase.CONFIRMING:
-            return _confirming_channel(scope, record, verdict.fuller) is Channel.QUERY
         if verdict.phase is Phase.MISSING:
             return True
         if record.place is not None and scope.listing.shows(record, now):

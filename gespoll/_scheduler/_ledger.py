@@ -28,7 +28,7 @@ from gespoll._jobs import Job, JobRef, JobStatus, StateChange
 from gespoll._observer import WaitStarted
 from gespoll._scheduler._change_id import change_id, told_by
 from gespoll._scheduler._record import Key, Record
-from gespoll._scheduler._standing import Standing, before, standing
+from gespoll._scheduler._standing import Standing, before, standing, with_evidence
 from gespoll._snapshot import End, OnFailure, leaves_open
 from gespoll._tolerance import tolerates
 
@@ -242,7 +242,8 @@ class Ledger:
         for key in dict.fromkeys([*handed, *self._ended, *self._frozen]):
             if key in untaken:
                 told, change = untaken[key]
-                yield standing(key, change.ref, before(told, change.previous), change.job)
+                stood = standing(key, change.ref, before(told, change.previous), change.job)
+                yield with_evidence(stood, records.get(key))
             elif key in self._frozen:
                 yield self._frozen[key]
             elif key in records:
@@ -255,9 +256,8 @@ class Ledger:
     def _standing(self, record: Record[Ledger]) -> Standing:
         """Tell how an open job stands now, as far as this watch was told."""
         last = self._last(record)
-        return standing(
-            record.key, record.ref_for(self) or record.ref, before(self._told(record), last), record.profile
-        )
+        ref = record.ref_for(self) or record.ref
+        return with_evidence(standing(record.key, ref, before(self._told(record), last), record.profile), record)
 
     def _told(self, record: Record[Ledger]) -> Sequence[JobStatus]:
         return self._known.get(record.key) or record.statuses
@@ -273,7 +273,8 @@ class Ledger:
     ) -> None:
         """Keep how a job stood before the first change that is not told any more."""
         told = [each for each in self._told(record) if each is not status]
-        self._frozen.setdefault(record.key, standing(record.key, ref, before(told, previous), record.profile))
+        stood = with_evidence(standing(record.key, ref, before(told, previous), record.profile), record)
+        self._frozen.setdefault(record.key, stood)
 
     # What is told
 

@@ -104,6 +104,8 @@ class Listing:
     """When the first of the failures in a row came that say something against the list."""
     _ready_at: float = -math.inf
     _retries: RetryDelays | None = None
+    _hunted_again: Doubt = attrs.field(factory=partial(Doubt, 5.0, _HUNT_EVERY))
+    """Until when no job that the list has lost brings a scan forward."""
     _lost: Doubt = attrs.field(factory=_short_doubt)
     _unhelpful: Doubt = attrs.field(factory=_short_doubt)
     _untrue: Doubt = attrs.field(factory=_long_doubt)
@@ -451,7 +453,7 @@ class Listing:
                 _note_shown(places, window.unread, now)
             self._see(request, offset, places, now)
             yield places
-        self._look_for_missed(request, offset, window, is_placed=is_placed)
+        self._look_for_missed(request, offset, window, now, is_placed=is_placed)
 
     def _places(self, ids: tuple[str, ...], start: int) -> list[Place]:
         find = self._records.get
@@ -478,7 +480,9 @@ class Listing:
         if not self._unlocated:
             self._unlocated = {}  # an emptied dictionary keeps its room
 
-    def _look_for_missed(self, request: Window, offset: int, window: ListWindow, *, is_placed: bool) -> None:
+    def _look_for_missed(
+        self, request: Window, offset: int, window: ListWindow, now: float, *, is_placed: bool
+    ) -> None:
         """Ask in the same round once more for jobs that the list was to show and did not.
 
         What is missed again, or by a window that returns after its round, is queried at once, and looked for in the
@@ -494,7 +498,7 @@ class Listing:
             may_repeat = not request.is_repeat and (is_placed or count < request.limit)
             lost = self.line.missed(request.expected, offset, count, may_repeat=may_repeat)
             self._go_on_with_round()
-        self._unlocate(lost)
+        self._unlocate(lost, now)
 
     def _go_on_with_round(self) -> None:
         """Take the round up again, all of whose windows were sent, if a job is to be asked for once more."""
@@ -582,7 +586,7 @@ class Listing:
         Until then the jobs are queried whose period has passed. A dropped connection says nothing against a list.
         """
         if now - self._answered_at >= max(self.period, self.queries.interval):
-            self._query_missing_in(request)
+            self._query_missing_in(request, now)
         if self.scan is not None and self.scan.asked is request:
             self.scan_failing_since = min(self.scan_failing_since, request.sent_at)
         self.put_back(request)
@@ -600,18 +604,22 @@ class Listing:
         if probe is not None:
             self.queries.first(probe)
 
-    def _query_missing_in(self, request: Window) -> None:
+    def _query_missing_in(self, request: Window, now: float) -> None:
         """Query the jobs that a window was to show, or that the scan has not shown, until the list shows them again."""
-        self._unlocate(request.expected)
+        self._unlocate(request.expected, now)
         if self.scan is not None and self.scan.asked is request:
             self._query_missing(self.scan)
 
-    def _unlocate(self, records: Iterable[Record[Any]]) -> None:
+    def _unlocate(self, records: Iterable[Record[Any]], now: float) -> None:
+        """Query jobs that the list has lost; those for which no query can be asked are hunted for, ever less soon."""
         for record in records:
             if record.place is not None and not record.has_ended:
                 record.place = None
                 self._unlocated[record.ref.job_id] = None
                 self.queries.soon(record)
+                if self.queries.depends_on_list(record) and now >= self._hunted_again.until:
+                    self._hunted_again.raise_at(now)
+                    self._hunt_at = -math.inf
 
     def page_failed(self, request: Window, error: SourceError, now: float) -> None:
         """Try a smaller page where the size of a page may be why the server failed."""
@@ -622,7 +630,7 @@ class Listing:
         if self.scan is not None and self.scan.page_size > self.size.limit:
             self.scan.resize(self.size.limit)
 
-    def _lose_places(self, request: Window) -> None:
+    def _lose_places(self, request: Window, now: float) -> None:
         """Look for the jobs of a window again, from the start; where that does not help, in the first page only."""
         self._offsets_refused += 1
         self._ignores_offset = self._ignores_offset or self._offsets_refused >= _OFFSETS_REFUSED
@@ -630,7 +638,7 @@ class Listing:
             self.scan = None
             self._alternates = False
         self.returned(request)
-        self._unlocate(request.expected)
+        self._unlocate(request.expected, now)
         self._newest_at = self._total = None
         self._lost.clear()
 
@@ -647,7 +655,7 @@ class Listing:
         Where the same page size was answered before, it is the offset that is refused: the places are wrong.
         """
         if request.offset and self.size.was_answered(request.limit) and is_about_numbers(error):
-            self._lose_places(request)
+            self._lose_places(request, now)
             return False
         if self.size.shrink(request.limit, error, now):
             self._resize_scan()

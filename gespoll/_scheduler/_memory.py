@@ -12,11 +12,13 @@ import attrs
 import msgspec
 
 from gespoll._errors import JobError
+from gespoll._jobs import JobStatus
 from gespoll._scheduler._change_id import change_id, told_by
+from gespoll._scheduler._evidence import Channel, ChannelEvidence, Evidence
 from gespoll._scheduler._ledger import Ledger
 from gespoll._scheduler._record import Key, Profile
 from gespoll._scheduler._standing import Standing
-from gespoll._snapshot import Entry, Failure, Reading, Snapshot, new_snapshot
+from gespoll._snapshot import Entry, Failure, Reading, Reported, Snapshot, new_snapshot
 
 
 @attrs.frozen
@@ -64,6 +66,7 @@ def written(ledger: Ledger, deadlines: Mapping[Key, float], clocks: Clocks) -> S
         entry.change_id = _change_id(standing)
         entry.scope = scopes.setdefault(standing.key[0], len(scopes))
         entry.deadline = clocks.moment(deadlines.get(standing.key))
+        _write_evidence(entry, standing, clocks)
         snapshot.jobs.append(entry)
     snapshot.scopes.extend(scopes)
     return snapshot
@@ -86,6 +89,36 @@ def _entry(standing: Standing) -> Entry:
     if end is not None:
         entry.reading = Reading.of(end)
     return entry
+
+
+def _write_evidence(entry: Entry, standing: Standing, clocks: Clocks) -> None:
+    """Write down what verdicts need of a job that is open for its consumer."""
+    if standing.ended:
+        return
+    evidence = standing.evidence
+    if evidence is not None:
+        entry.by_query, entry.by_list = _reported(evidence.by_query), _reported(evidence.by_list)
+        entry.shown = evidence.ever_shown and not entry.statuses
+    if standing.untaken_end is not None:
+        entry.by_query = Reported(end=Reading.of(standing.untaken_end))
+    if standing.added_at is not None and not any(status is not JobStatus.PENDING for status in entry.statuses):
+        entry.joined = clocks.moment(standing.added_at if evidence is None else evidence.first_joined_at)
+
+
+def _reported(channel: ChannelEvidence) -> Reported | None:
+    end = None if channel.end is None else Reading.of(channel.end.job)
+    return Reported(end=end, files=list(channel.files)) if end is not None or channel.files else None
+
+
+def recall(evidence: Evidence, entry: Entry, clocks: Clocks) -> None:
+    """Take in what a snapshot kept of an open job; an end counts as reported once, now."""
+    evidence.ever_shown = evidence.ever_shown or entry.shown or bool(entry.statuses)
+    if entry.joined is not None:
+        evidence.first_joined_at = min(evidence.first_joined_at, clocks.time(entry.joined))
+    for channel, reported in ((Channel.QUERY, entry.by_query), (Channel.LIST, entry.by_list)):
+        if reported is not None:
+            end = None if reported.end is None else reported.end.job(entry.ref)
+            evidence.restore(channel, end, tuple(reported.files), clocks.at)
 
 
 def _change_id(standing: Standing) -> str | None:

@@ -33,6 +33,8 @@ class Channel:
     first_end: float = math.inf
     last_end: float = -math.inf
     tellings: int = 0
+    counted_at: float = -math.inf
+    """When it last told an end that counts, an interval after the one before."""
     bad_files: bool = False
     denials: int = 0
     first_denial: float = math.inf
@@ -68,8 +70,9 @@ class Channel:
         self.worst = worse(self.worst, said.status)
         self.has_files = self.has_files or said.files is not None
         self.has_reason = self.has_reason or said.reason
-        if at - self.last_end >= apart:
+        if at - self.counted_at >= apart:
             self.tellings += 1
+            self.counted_at = at
         self.first_end = min(self.first_end, at)
         self.last_end = at
 
