@@ -387,7 +387,7 @@ class TestEnds:
         (raised,) = getattr(caught.value, "exceptions", [caught.value])
         assert type(raised) is type(change.error) is error
         assert str(raised) == str(change.error)
-        assert raised.job == getattr(change.error, "job", None)
+        assert getattr(raised, "job", None) == getattr(change.error, "job", None)
         again = snapshot["jobs"][0]
         assert (again["ended"], again["change_id"]) == (True, change.id)
 
