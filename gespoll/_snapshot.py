@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 
 from gespoll import _errors
-from gespoll._errors import JobError, JobNotFound, SourceError, UnknownEnd, error_of
+from gespoll._errors import EndUnconfirmed, JobError, JobNotFound, SourceError, UnknownEnd, error_of
 from gespoll._jobs import ImportFile, Job, JobRef, JobStatus
 from gespoll._tolerance import MaxFailedLines, read_tolerance
 
@@ -109,7 +109,10 @@ class Failure(msgspec.Struct, omit_defaults=True, frozen=True):
         if kind is UnknownEnd and job is not None:
             return UnknownEnd(ref, job)
         if isinstance(kind, type) and issubclass(kind, SourceError):
-            return kind(self.detail, status=self.status, code=self.code, request_id=self.request_id)
+            read = kind(self.detail, status=self.status, code=self.code, request_id=self.request_id)
+            if isinstance(read, EndUnconfirmed):
+                read.job = job
+            return read
         error = None if job is None else error_of(job)
         if type(error) is not kind or error is None:
             raise ValueError(f"job {ref} cannot have ended in {self.error}")

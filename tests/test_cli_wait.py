@@ -54,6 +54,7 @@ JOBS = (
     FakeJob("bad", graph="movies", name="StartGraph", steps=[(0, "failed")], fail_reason="no room"),
     FakeJob("cancelled", graph="movies", name="StartGraph", steps=[(0, "cancelled")]),
     FakeJob("endless", graph="movies", steps=[(0, "running")]),
+    FakeJob("stuck", graph="movies", steps=[(0, "pending")]),
     FakeJob("halted", graph="movies", name="StartGraph", steps=[(0, "halted")]),
     FakeJob("42", graph="engine", engine=True, steps=[(0, "success")]),
 )
@@ -115,6 +116,7 @@ ENDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "a small share of lines was lost": (0, ("movies/partial", "--max-failed-lines", "23%", "--on-failure", "first")),
     "too many lines were lost": (3, ("movies/partial", "--max-failed-lines", "0.2")),
     "a tolerance is none": (2, ("movies/partial", "--max-failed-lines", "few")),
+    "a job does not begin": (124, ("movies/stuck", "movies/good", "--pending-timeout", "500ms")),
     "a word is said to mean a failure": (1, ("movies/halted", "--status-word", "halted=failed")),
     "a word is said to mean a success": (
         0,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gespoll import Job, JobError, JobRef, JobStatus, Poller, WaitTimeout
+from gespoll import EndUnconfirmed, Job, JobError, JobRef, JobStatus, Poller, WaitTimeout
 from gespoll.testing import ScriptedSource
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +47,20 @@ async def test_each_watch_has_its_own_key() -> None:
         if isinstance(change.error, JobError):
             assert change.error.ref.key == change.ref.key
         assert change.job is None or change.job.ref.key == change.ref.key
+
+
+async def test_an_end_that_is_not_confirmed_names_the_key_of_each_watch() -> None:
+    """In the job as it was reported."""
+    job = Job(ref=KEYED, status=OK, reported_status="success", name="ImportGraph", is_import=True)
+    source = ScriptedSource({"a": [job]})
+    async with (
+        Poller(source, rng=random.Random(0), unconfirmed="raise") as poller,
+        poller.watch([KEYED], on_failure="never") as changes,
+        poller.watch([JobRef("a", key="film 2")], on_failure="never") as others,
+    ):
+        errors = [(await anext(each)).error for each in (changes, others)]
+    keys = [error.job.ref.key for error in errors if isinstance(error, EndUnconfirmed) and error.job is not None]
+    assert keys == ["film 1", "film 2"]
 
 
 async def test_a_key_stands_in_a_timeout() -> None:

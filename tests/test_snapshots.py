@@ -20,6 +20,7 @@ import pytest
 
 from gespoll import (
     AuthenticationError,
+    EndUnconfirmed,
     EngineSource,
     GespollError,
     ImportFile,
@@ -40,6 +41,7 @@ from gespoll import (
     StateChange,
     Token,
     TransportError,
+    UnknownEnd,
     WaitTimeout,
     Watch,
     connect,
@@ -366,6 +368,28 @@ class TestEnds:
         (error,) = caught.value.exceptions
         assert isinstance(error, JobNotFound)
         assert error.waited >= 60
+
+    @pytest.mark.parametrize("error", [UnknownEnd, EndUnconfirmed])
+    async def test_an_odd_end_before_is_raised_at_the_end(self, error: type[Exception]) -> None:
+        """With the job as it was reported: in an unknown word, or as a success that nothing confirmed."""
+        halted = Job(ref=JobRef("a"), status=UNKNOWN, reported_status="halted", end_time=EPOCH)
+        loaded = Job(ref=JobRef("a"), status=OK, reported_status="success", name="ImportGraph", is_import=True)
+        source = ScriptedSource({"a": [halted if error is UnknownEnd else loaded]})
+        async with (
+            Poller(source, rng=random.Random(0), wall_clock=wall_clock, unconfirmed="raise") as poller,
+            poller.watch(["a"]) as changes,
+        ):
+            while not (change := await anext(changes)).is_final:
+                pass
+            snapshot = as_json(changes.snapshot())
+        with pytest.raises((JobsFailed, EndUnconfirmed)) as caught:
+            await resumed(snapshot)
+        (raised,) = getattr(caught.value, "exceptions", [caught.value])
+        assert type(raised) is type(change.error) is error
+        assert str(raised) == str(change.error)
+        assert getattr(raised, "job", None) == getattr(change.error, "job", None)
+        again = snapshot["jobs"][0]
+        assert (again["ended"], again["change_id"]) == (True, change.id)
 
     async def test_texts_that_no_json_takes_are_kept(self) -> None:
         """What a source of one's own says may hold anything; it never takes the place of the error."""

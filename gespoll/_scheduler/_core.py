@@ -406,7 +406,7 @@ class Scheduler:
         record.shown_at = now
         is_stuck = job.status is JobStatus.UNKNOWN and job.end_time is not None
         if record.evidence is not None or job.status.is_terminal or job.bad_files or is_stuck:
-            record.reported().show(channel, job, now, self._settings.interval)
+            record.reported().show(channel, job, now, self._settings.between_reports)
         if job.status.is_terminal:
             self._judge(scope, record, now)
         elif record.moves_to(job.status):

@@ -210,7 +210,8 @@ class Judge:
             return self._denial_delay(query.denials.count, now - query.denials.first)
         if verdict.phase is Phase.CONFIRMING:
             past = now - min(end.first for _, end in evidence.ends)
-            return interval if past < self.settings.not_found_grace else _slowing(interval, past)
+            apart = self.settings.between_reports
+            return apart if past < self.settings.not_found_grace else _slowing(apart, past)
         return scope.queries.delay(record, now)
 
     def _denial_delay(self, count: int, past: float) -> float:

@@ -15,11 +15,13 @@ import attrs
 import msgspec
 
 from gespoll._errors import (
+    EndUnconfirmed,
     ImportPartiallyFailed,
     JobError,
     JobNotFound,
     JobsFailed,
     JobVanished,
+    SourceError,
     WaitTimeout,
     distinct_errors,
     error_of,
@@ -318,9 +320,8 @@ class Ledger:
             job = attrs.evolve(job, ref=ref)
         if job is not None and isinstance(error, JobNotFound):
             error = JobVanished(ref, job, waited=error.waited, graph_missing=error.graph_missing)
-        elif isinstance(error, JobError) and error.ref is not ref:
-            error = copy.copy(error)
-            error.ref = ref
+        else:
+            error = _about(ref, error)
         self._append(record, ref, last, job, error, is_final=True, now=now, told=self._told(record))
 
     def _append(
@@ -476,6 +477,24 @@ class Ledger:
         if self.on_failure != "end":
             return None
         return outcome_of(self.results()) if self._failed else self.cut
+
+
+def _about(ref: JobRef, error: Exception) -> Exception:
+    """Return an error that is about one job, with what this watch calls it; another one as it is."""
+    if isinstance(error, JobError) and error.ref is not ref:
+        error = copy.copy(error)
+        error.ref = ref
+        error.job = _called(ref, error.job)
+    if isinstance(error, SourceError) and [each.job_id for each in error.pending] == [ref.job_id]:
+        error = error.with_pending((ref,))
+    if isinstance(error, EndUnconfirmed) and error.job is not None and error.job.ref is not ref:
+        error = copy.copy(error)
+        error.job = _called(ref, error.job)
+    return error
+
+
+def _called(ref: JobRef, job: Job | None) -> Job | None:
+    return job if job is None or job.ref is ref else attrs.evolve(job, ref=ref)
 
 
 def _named(known: JobRef, ref: JobRef) -> JobRef:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import attrs
 import msgspec
 
-from gespoll._errors import JobError
+from gespoll._errors import EndUnconfirmed, JobError
 from gespoll._jobs import JobStatus
 from gespoll._scheduler._change_id import change_id, told_by
 from gespoll._scheduler._evidence import Channel, ChannelEvidence, Evidence
@@ -85,7 +85,7 @@ def _entry(standing: Standing) -> Entry:
     end = standing.end
     if isinstance(end, Exception):
         entry.failure = Failure.of(end)
-        end = end.job if isinstance(end, JobError) else None
+        end = end.job if isinstance(end, JobError | EndUnconfirmed) else None
     if end is not None:
         entry.reading = Reading.of(end)
     return entry

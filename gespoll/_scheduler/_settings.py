@@ -75,6 +75,14 @@ class Settings:
     unconfirmed: Unconfirmed = attrs.field(default="accept", validator=_unconfirmed)
     """Whether a success that nothing confirmed is one, or raises `EndUnconfirmed`."""
 
+    @property
+    def between_reports(self) -> float:
+        """Seconds that lie between two reports of an end, at least, for both to count.
+
+        A longer interval than the grace would keep a success unconfirmed for as long as an outage.
+        """
+        return min(self.interval, self.not_found_grace)
+
 
 class Knobs(TypedDict, total=False):
     """The keyword arguments of a `Poller`; meanings, units and defaults are those of `Settings`."""
