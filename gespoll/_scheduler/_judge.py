@@ -201,7 +201,7 @@ class Judge:
     def _delay(self, scope: Scope, record: Record[Any], verdict: Verdict, now: float) -> float:
         """Return the seconds to the next query of a job in trouble."""
         evidence = record.reported()
-        query, interval, care = evidence.by_query, self.settings.interval, record.cared()
+        query, care = evidence.by_query, record.cared()
         if query.failure is not None:
             care.retries = care.retries or RetryDelays(self.rng, longest=SLOWEST)
             return care.retries.next()
