@@ -104,7 +104,8 @@ class _Job:
     def leave(self, event: Left) -> Iterator[Fault]:
         """Let a watch go."""
         ends = self._watching.pop(event.watch, None)
-        if ends is not None and not ends.is_over and not event.killed:
+        lost = event.raised is not None and self._pages.is_lost(event.life, event.at)
+        if ends is not None and not ends.is_over and not event.killed and not lost:
             yield self._fault("no end", "the watch was over without an end of it", event.at)
 
     def take(self, change: Taken) -> Iterator[Fault]:

@@ -172,7 +172,7 @@ class Paces:
             return True
         arrivals = self.until / listing.arrivals if listing.arrivals else 0
         rows = len(self.world.cases) + listing.foreign + listing.nameless + listing.repeats + arrivals
-        return listing.page_max >= 100 and rows < 100
+        return listing.page_max >= 100 and rows < 100 and not listing.shown_max
 
     def _is_stale_as_a_whole(self, at: float) -> bool:
         """Whether the list is behind for every job: then the first verification finds it out."""
