@@ -45,13 +45,13 @@ class Pages:
         """Whether the credentials were rejected, so that all jobs of this process end."""
         return now >= self._lost.get(life, math.inf)
 
-    def held_until(self, case: Case, now: float) -> float:
+    def held_until(self, case: Case, life: int, now: float) -> float:
         """Return until when the service has asked to wait, as of a moment."""
         scope = self._world.scope(case.truth.graph)
         holds = [
             event.at + (event.retry_after or 0.0)
             for event in self._holds
-            if event.asked.scope == scope and event.at <= now
+            if (event.asked.scope, event.asked.life) == (scope, life) and event.at <= now
         ]
         return max(holds, default=-math.inf)
 

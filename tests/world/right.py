@@ -98,8 +98,9 @@ class _Job:
     def keep(self, watch: int) -> None:
         """Let a watch keep a snapshot."""
         ends = self._watching.get(watch)
-        if ends is not None and not ends.is_over:
-            self._kept[watch] = (self._evidence(len(self._replies)), ends.status)
+        if ends is not None:
+            fresh = [Evidence(0.0)] if ends.is_over else []  # what was left open may have been forgotten
+            self._kept[watch] = (self._evidence(len(self._replies)) + fresh, ends.status)
 
     def leave(self, event: Left) -> Iterator[Fault]:
         """Let a watch go."""

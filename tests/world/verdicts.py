@@ -41,6 +41,10 @@ class Reason(NamedTuple):
     text: str
 
 
+def _covers(one: tuple[bool, bool], other: tuple[bool, bool]) -> bool:
+    return one[0] >= other[0] and one[1] >= other[1]
+
+
 @attrs.frozen
 class Verdict:
     """One end, and whether the evidence allows it."""
@@ -111,14 +115,14 @@ class Verdict:
         return self._in_full()
 
     def _in_full(self) -> Reason | None:
-        """Of equal ends the one that tells more stands."""
+        """Of equal ends one stands that tells no less than the others."""
         equals = [channel for channel in self.evidence.both if channel.worst is self.evidence.worst]
-        with_files = [channel for channel in equals if channel.has_files]
-        if with_files and not self.change.files:
-            return Reason("less than reported", f"{self.change.ended_as} without the files that were reported")
-        if any(channel.has_reason for channel in with_files or equals) and not self.change.reason:
-            return Reason("less than reported", f"{self.change.ended_as} without the reason that was reported")
-        return None
+        told = {(channel.has_files, channel.has_reason) for channel in equals}
+        fullest = [one for one in told if not any(other != one and _covers(other, one) for other in told)]
+        shown = (self.change.files, self.change.reason)
+        if not fullest or any(_covers(shown, one) for one in fullest):
+            return None
+        return Reason("less than reported", f"{self.change.ended_as} without the files or reason that were reported")
 
     @property
     def has_more_to_know(self) -> bool:
@@ -189,7 +193,7 @@ class Verdict:
             return Reason("early timeout", f"its deadline is {ends_at}")
         begins = max(ends_at, self.joined.at)
         final_poll = min(knobs.request_timeout, FINAL_POLL)
-        if self.pages.held_until(self.case, begins) >= begins + final_poll:
+        if self.pages.held_until(self.case, self.change.life, begins) >= begins + final_poll:
             final_poll = self.world.slowest  # none may leave; one under way may come back
         if self.now > begins + final_poll + EPSILON:
             return Reason("late timeout", f"its deadline was {ends_at:.1f} s")
