@@ -19,6 +19,8 @@ from .pages import Pages
 from .plan import Case, World
 from .verdicts import EPSILON, Reason, Verdict
 
+APART = 0.5
+"""Share of the interval that two tellings of one channel must be apart; polls an interval apart may come closer."""
 _RANKS = {JobStatus.PENDING: 0, JobStatus.RUNNING: 1, JobStatus.UNKNOWN: 1}
 
 
@@ -163,7 +165,7 @@ class _Job:
                 dropped = [each for each in variants if each.may_be_dropped(name, at, knobs.not_found_grace - EPSILON)]
                 variants += [each.renewed(at) for each in dropped[:1] if len(variants) < 4]
             for each in variants:
-                each.hear(name, said, at, knobs.interval - EPSILON)
+                each.hear(name, said, at, knobs.interval * APART)
         return variants
 
     def _fault(self, kind: str, text: str, at: float) -> Fault:

@@ -151,7 +151,7 @@ class Paces:
                 takes = _longer(self.takes(case, query, listed, begin), self.takes(case, Regime.NONE, listed, begin))
                 query = Regime.NONE
             if takes is not None and begin + takes <= end:
-                return Due(begin + takes, begin, f"query {query.value}, list {listed.value}")
+                return Due(begin + takes, begin, _why(query, listed))
         return None
 
     def regimes(self, case: Case, at: float) -> tuple[Regime, Regime]:
@@ -265,6 +265,12 @@ class Paces:
             return self.cycle + self.scan
         doubt = self.patience if self.list_is_doubtful else 0.0
         return doubt + self.grace + 4 * self.scan
+
+
+def _why(query: Regime, listed: Regime) -> str:
+    if Regime.HALTED in {query, listed} and Regime.END not in {query, listed}:
+        return Regime.HALTED.value
+    return f"query {query.value}, list {listed.value}"
 
 
 def _longer(one: float | None, other: float | None) -> float | None:
