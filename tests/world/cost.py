@@ -5,7 +5,7 @@ The bounds, where J is the number of jobs, S the pages of one scan, and all time
 - over a whole run: each job is queried once an interval and ten times besides, the list is read once an interval by the
   pages that its open jobs need, and scanned once a minute; half as much again, and a turn of all jobs for each move;
 - a job that is being confirmed, or whose queries bring nothing, after a grace: once a minute, and what VERIFY asks;
-- a list that shows no open job, after a grace: one scan a minute.
+- a list that shows no open job, after a grace: one scan a minute, and what VERIFY asks.
 """
 
 from __future__ import annotations
@@ -150,13 +150,14 @@ def requests_at_most(world: World, spans: Spans) -> float:
     scopes = len({world.scope(case.truth.graph) for case in world.cases})
     queries = sum(seconds / interval + _FIRST * spans.lives for seconds in spans.by_job.values())
     cycles = (spans.total / interval + spans.lives) * min(pages, jobs + scopes)
-    scans = (spans.total / A_MINUTE + 3 * spans.lives) * pages * scopes
+    verifying = spans.total / (_VERIFY_CYCLES * interval)
+    scans = (spans.total / A_MINUTE + verifying + 3 * spans.lives) * pages * scopes
     return 1.5 * (queries + cycles + scans) + _STEPS * jobs * min(jobs, 10) + 20
 
 
 def paced_at_most(world: World, seconds: float, jobs: int) -> float:
     """Return how many queries of one job in trouble may leave in so many seconds."""
-    verifying = seconds / (_VERIFY_CYCLES * max(world.knobs.interval, 0.1))
+    verifying = seconds / (_VERIFY_CYCLES * world.knobs.interval)
     return 4 + _JITTER * seconds / A_MINUTE + verifying + 2 * jobs
 
 
@@ -248,7 +249,8 @@ def _empty_list(world: World, log: Log, scope: str) -> Iterator[Fault]:
             at = log.ended_at if event is None else event.at
             begin = since + world.knobs.not_found_grace + A_MINUTE
             count, seconds = sum(time > begin for time in asked), max(at - begin, 0.0)
-            at_most = (_JITTER * seconds / A_MINUTE + 3) * scan_pages(world, at)
+            verifying = seconds / (_VERIFY_CYCLES * world.knobs.interval)
+            at_most = (_JITTER * seconds / A_MINUTE + verifying + 3) * scan_pages(world, at)
             if count > at_most:
                 text = f"{count} list queries in {seconds:.0f} s that showed no job, at most {at_most:.0f} are due"
                 yield Fault("costly", "empty list", text, at)

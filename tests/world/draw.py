@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from .channels import HONEST, Manner, Phase, Trouble, Voice
 from .plan import Case, Kill, Knobs, Listing, Plane, Wait, World
+from .themes import themed
 from .truth import Stage, Truth
 
 _Item = TypeVar("_Item")
@@ -27,6 +28,8 @@ _LIST_LIES = {Manner.DENY: 5, Manner.FROZEN: 4, Manner.LAG: 3, Manner.BLANK: 3}
 _TROUBLES: list[Trouble] = ["503", "503", "reset", "garbled", "429", "403", "400"]
 _PASSING: list[Trouble] = ["503", "503", "reset", "garbled", "429"]
 _LIES_UNTIL = 150.0
+_THEMED = 0.4
+"""Share of the worlds in which all jobs meet the same lie."""
 
 
 def draw(seed: int, plane: Plane | None = None) -> World:
@@ -50,12 +53,12 @@ class _Drawing:
         cases = tuple(self._case(number, plane) for number in range(count))
         hangs = self._maybe(0.12, 0.02, 0.0)
         knobs = self._knobs()
-        return World(
+        world = World(
             cases=cases,
             waits=self._waits(cases, plane, min(max(900.0, 250 * knobs.interval), 3000.0)),
             plane=plane,
             listing=self._listing(),
-            queries=self._whole([Manner.FAIL, Manner.FAIL, Manner.GONE, Manner.HANG, Manner.DENY]),
+            queries=self._queries(),
             kills=self._kills(),
             knobs=knobs,
             latency=rng.choice([0.05, 0.3, 0.3, 1.0]),
@@ -65,6 +68,7 @@ class _Drawing:
             retry_after=rng.choice([None, 5.0, 30.0]),
             seed=seed,
         )
+        return themed(world, rng) if rng.random() < _THEMED else world
 
     def _maybe(self, chance: float, value: _Item, otherwise: _Item) -> _Item:
         return value if self._rng.random() < chance else otherwise
@@ -135,6 +139,11 @@ class _Drawing:
             phases.append(Phase(start + self._time(_LIES_UNTIL)))
         return tuple(phases) if start == 0.0 else (Phase(0.0), *phases)
 
+    def _queries(self) -> tuple[Phase, ...]:
+        if self._rng.random() < 0.02:
+            return Phase(0.0), Phase(self._time(_LIES_UNTIL), Manner.FAIL, 0.0, "401")
+        return self._whole([Manner.FAIL, Manner.FAIL, Manner.GONE, Manner.HANG, Manner.DENY])
+
     def _listing(self) -> Listing:
         rng = self._rng
         odd = rng.random() < 0.4
@@ -145,6 +154,7 @@ class _Drawing:
                 "total": rng.choice(["true", "absent", "high", "low", "jumping", "page"]),
                 "offsets": rng.choice(["entries", "entries", "entries", "ignored", "pages"]),
                 "repeats": rng.random() < 0.1,
+                "shown_max": self._maybe(0.1, rng.choice([2, 10]), 0),
                 "nameless": self._maybe(0.1, 1, 0),
                 "arrivals": self._maybe(0.25, rng.choice([7.0, 30.0]), 0.0),
                 "departures": self._maybe(0.2, rng.choice([7.0, 30.0]), 0.0),

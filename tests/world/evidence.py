@@ -28,8 +28,9 @@ class Channel:
     last: Said | None = None
     worst: JobStatus | None = None
     has_files: bool = False
-    """Whether an end that it told came with files."""
+    """Whether the worst end that it told came with files."""
     has_reason: bool = False
+    """Whether it came with a reason."""
     first_end: float = math.inf
     last_end: float = -math.inf
     tellings: int = 0
@@ -67,9 +68,12 @@ class Channel:
             return
         if said.files == "good":
             self.bad_files = False  # a later end of the same channel came with its files
-        self.worst = worse(self.worst, said.status)
-        self.has_files = self.has_files or said.files is not None
-        self.has_reason = self.has_reason or said.reason
+        worst = worse(self.worst, said.status)
+        if worst is not self.worst:
+            self.worst, self.has_files, self.has_reason = worst, False, False
+        if said.status is worst:
+            self.has_files = self.has_files or said.files is not None
+            self.has_reason = self.has_reason or said.reason
         if at - self.counted_at >= apart:
             self.tellings += 1
             self.counted_at = at

@@ -84,6 +84,11 @@ class Taken:
         """Name the end."""
         return "success" if self.error is None else self.error.split()[0]
 
+    @property
+    def is_verdict(self) -> bool:
+        """Whether the job has ended for good: one left open by a timeout or a service out of reach is resumed."""
+        return self.is_final and (self.error is None or self.is_error("JobError"))
+
     def is_error(self, name: str) -> bool:
         """Whether it ended in such an error."""
         return self.error is not None and name in self.error.split()

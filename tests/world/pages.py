@@ -31,11 +31,29 @@ class Pages:
     def __init__(self, world: World, log: Log) -> None:
         self._world, self._scripts = world, Scripts(world)
         self._scopes: dict[str, Scope] = {}
+        self._lost: dict[int, float] = {}
+        self._holds = [event for event in log.events if isinstance(event, Answered) and event.retry_after is not None]
         for event in log.events:
             if isinstance(event, Answered) and event.asked.job_id is None and event.reply is not None:
                 scope = self._scopes.setdefault(event.asked.scope, Scope([], []))
                 scope.answered.append(event)
                 scope.times.append(event.at)
+            if isinstance(event, Answered) and isinstance(event.reply, Said) and event.reply.trouble == "401":
+                self._lost.setdefault(event.asked.life, event.at)
+
+    def is_lost(self, life: int, now: float) -> bool:
+        """Whether the credentials were rejected, so that all jobs of this process end."""
+        return now >= self._lost.get(life, math.inf)
+
+    def held_until(self, case: Case, life: int, now: float) -> float:
+        """Return until when the service has asked to wait, as of a moment."""
+        scope = self._world.scope(case.truth.graph)
+        holds = [
+            event.at + (event.retry_after or 0.0)
+            for event in self._holds
+            if (event.asked.scope, event.asked.life) == (scope, life) and event.at <= now
+        ]
+        return max(holds, default=-math.inf)
 
     def _until(self, case: Case, now: float) -> list[Answered]:
         scope = self._scopes.get(self._world.scope(case.truth.graph))

@@ -69,6 +69,8 @@ class Listing:
     """Whether an entry stands in it twice."""
     foreign: int = 0
     """Entries of others."""
+    shown_max: int = 0
+    """Entries beyond so many are counted and never shown; 0: all are shown."""
     nameless: int = 0
     """Entries without a readable id."""
     arrivals: float = 0.0
@@ -94,7 +96,7 @@ class Listing:
             and self.above != "empty"
             and self.total not in {"high", "jumping"}
             and self.offsets == "entries"
-            and not (self.repeats or self.nameless or self.arrivals or self.departures)
+            and not (self.repeats or self.shown_max or self.nameless or self.arrivals or self.departures)
         )
 
 

@@ -19,6 +19,8 @@ from .pages import Pages
 from .plan import Case, World
 from .verdicts import EPSILON, Reason, Verdict
 
+APART = 0.5
+"""Share of the interval that two tellings of one channel must be apart; polls an interval apart may come closer."""
 _RANKS = {JobStatus.PENDING: 0, JobStatus.RUNNING: 1, JobStatus.UNKNOWN: 1}
 
 
@@ -98,13 +100,15 @@ class _Job:
     def keep(self, watch: int) -> None:
         """Let a watch keep a snapshot."""
         ends = self._watching.get(watch)
-        if ends is not None and not ends.is_over:
-            self._kept[watch] = (self._evidence(len(self._replies)), ends.status)
+        if ends is not None:
+            fresh = [Evidence(0.0)] if ends.is_over else []  # what was left open may have been forgotten
+            self._kept[watch] = (self._evidence(len(self._replies)) + fresh, ends.status)
 
     def leave(self, event: Left) -> Iterator[Fault]:
         """Let a watch go."""
         ends = self._watching.pop(event.watch, None)
-        if ends is not None and not ends.is_over and not event.killed:
+        lost = event.raised is not None and self._pages.is_lost(event.life, event.at)
+        if ends is not None and not ends.is_over and not event.killed and not lost:
             yield self._fault("no end", "the watch was over without an end of it", event.at)
 
     def take(self, change: Taken) -> Iterator[Fault]:
@@ -161,7 +165,7 @@ class _Job:
                 dropped = [each for each in variants if each.may_be_dropped(name, at, knobs.not_found_grace - EPSILON)]
                 variants += [each.renewed(at) for each in dropped[:1] if len(variants) < 4]
             for each in variants:
-                each.hear(name, said, at, knobs.interval - EPSILON)
+                each.hear(name, said, at, knobs.interval * APART)
         return variants
 
     def _fault(self, kind: str, text: str, at: float) -> Fault:

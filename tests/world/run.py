@@ -145,8 +145,11 @@ class _Run:
                 self._keep(changes, number)
 
     def _keep(self, changes: Watch, number: int) -> None:
-        ended = frozenset(each.job_id for each in self._log.taken() if each.watch == number and each.is_final)
-        self._kept[number] = _Memory(json.dumps(changes.snapshot()), ended)
+        snapshot = changes.snapshot()
+        kept = {job["job_id"] for job in snapshot["jobs"] if job.get("ended")}
+        final = [change for change in self._log.taken() if change.watch == number and change.is_final]
+        ended = frozenset(change.job_id for change in final if change.is_verdict or change.job_id in kept)
+        self._kept[number] = _Memory(json.dumps(snapshot), ended)
         self._log.add(Kept(anyio.current_time(), number))
 
     def _leave(self, number: int, *, killed: bool = False, raised: str | None = None) -> None:

@@ -8,26 +8,27 @@ from typing import Any
 import attrs
 
 from .channels import HONEST, Voice
-from .plan import Case, World
+from .plan import Case, Wait, World
 
-RUNS_AT_MOST = 300
+RUNS_AT_MOST = 500
 """Worlds that are tried before the smallest so far is taken: about half a minute."""
 
 
 def smallest(world: World, is_faulty: Callable[[World], bool]) -> World:
     """Return the smallest world found that is still faulty."""
-    runs = 0
-    found = True
-    while found:
-        found = False
-        for smaller in _smaller(world):
+    runs = position = 0
+    while True:
+        candidates = list(_smaller(world))
+        for turn in range(len(candidates)):
             runs += 1
             if runs > RUNS_AT_MOST:
                 return world
-            if is_faulty(smaller):
-                world, found = smaller, True
+            at = (position + turn) % len(candidates)
+            if is_faulty(candidates[at]):
+                world, position = candidates[at], at  # what stands there now was not tried yet
                 break
-    return world
+        else:
+            return world
 
 
 def _smaller(world: World) -> Iterator[World]:
@@ -47,22 +48,27 @@ def _smaller(world: World) -> Iterator[World]:
 
 
 def _fewer(world: World) -> Iterator[World]:
-    for number in range(len(world.cases)) if len(world.cases) > 1 else ():
-        yield _without_case(world, number)
+    size = len(world.cases) // 2
+    while size:
+        for start in range(0, len(world.cases), size):
+            gone = {case.truth.job_id for case in world.cases[start : start + size]}
+            if len(gone) < len(world.cases):
+                yield _without_cases(world, gone)
+        size //= 2
     for number in range(len(world.waits)) if len(world.waits) > 1 else ():
         yield attrs.evolve(world, waits=_without(world.waits, number))
     for number in range(len(world.kills)):
         yield attrs.evolve(world, kills=_without(world.kills, number))
 
 
-def _without_case(world: World, number: int) -> World:
-    gone = world.cases[number].truth.job_id
-    waits = []
-    for wait in world.waits:
-        refs = tuple(ref for ref in wait.refs if ref[0] != gone)
-        if refs:
-            waits.append(attrs.evolve(wait, refs=refs))
-    return attrs.evolve(world, cases=_without(world.cases, number), waits=tuple(waits))
+def _without_cases(world: World, gone: set[str]) -> World:
+    left = tuple(case for case in world.cases if case.truth.job_id not in gone)
+    waits = [attrs.evolve(wait, refs=tuple(ref for ref in wait.refs if ref[0] not in gone)) for wait in world.waits]
+    return attrs.evolve(world, cases=left, waits=tuple(wait for wait in waits if wait.refs) or (_of_all(left),))
+
+
+def _of_all(cases: tuple[Case, ...]) -> Wait:
+    return Wait(tuple((case.truth.job_id, case.truth.graph) for case in cases))
 
 
 def _plainer_case(case: Case) -> Iterator[Case]:

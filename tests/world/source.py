@@ -11,6 +11,7 @@ from typing import Any, Literal
 import anyio
 
 from gespoll import (
+    AuthenticationError,
     ImportFile,
     Job,
     JobNotFound,
@@ -69,6 +70,8 @@ def error_of(trouble: Trouble, retry_after: float | None = None) -> SourceError:
             return ProtocolError("no JSON")
         case "429":
             return Throttled("too many requests", status=429, retry_after=retry_after)
+        case "401":
+            return AuthenticationError("rejected", status=401)
         case "403":
             return PermissionDenied("not allowed", status=403)
         case _:
@@ -223,7 +226,7 @@ class ListSource(QuerySource, ListingSource):
         ids = rows.ids(asked.at, self._rng)
         size = min(asked.limit, listing.page_max)
         start = {"entries": asked.offset, "ignored": 0, "pages": asked.offset * size}[listing.offsets]
-        shown = ids[start : start + size]
+        shown = ids[: listing.shown_max or len(ids)][start : start + size]
         if asked.limit > listing.page_max and listing.above == "empty":
             shown = []
         said = {row: told for row in shown if row is not None and (told := rows.says(row, asked.at)) is not None}

@@ -151,7 +151,7 @@ class Paces:
                 takes = _longer(self.takes(case, query, listed, begin), self.takes(case, Regime.NONE, listed, begin))
                 query = Regime.NONE
             if takes is not None and begin + takes <= end:
-                return Due(begin + takes, begin, f"query {query.value}, list {listed.value}")
+                return Due(begin + takes, begin, _why(query, listed))
         return None
 
     def regimes(self, case: Case, at: float) -> tuple[Regime, Regime]:
@@ -172,7 +172,7 @@ class Paces:
             return True
         arrivals = self.until / listing.arrivals if listing.arrivals else 0
         rows = len(self.world.cases) + listing.foreign + listing.nameless + listing.repeats + arrivals
-        return listing.page_max >= 100 and rows < 100
+        return listing.page_max >= 100 and rows < 100 and not listing.shown_max
 
     def _is_stale_as_a_whole(self, at: float) -> bool:
         """Whether the list is behind for every job: then the first verification finds it out."""
@@ -265,6 +265,12 @@ class Paces:
             return self.cycle + self.scan
         doubt = self.patience if self.list_is_doubtful else 0.0
         return doubt + self.grace + 4 * self.scan
+
+
+def _why(query: Regime, listed: Regime) -> str:
+    if Regime.HALTED in {query, listed} and Regime.END not in {query, listed}:
+        return Regime.HALTED.value
+    return f"query {query.value}, list {listed.value}"
 
 
 def _longer(one: float | None, other: float | None) -> float | None:

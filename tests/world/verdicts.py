@@ -41,6 +41,10 @@ class Reason(NamedTuple):
     text: str
 
 
+def _covers(one: tuple[bool, bool], other: tuple[bool, bool]) -> bool:
+    return one[0] >= other[0] and one[1] >= other[1]
+
+
 @attrs.frozen
 class Verdict:
     """One end, and whether the evidence allows it."""
@@ -111,14 +115,14 @@ class Verdict:
         return self._in_full()
 
     def _in_full(self) -> Reason | None:
-        """Of equal ends the one that tells more stands."""
+        """Of equal ends one stands that tells no less than the others."""
         equals = [channel for channel in self.evidence.both if channel.worst is self.evidence.worst]
-        with_files = [channel for channel in equals if channel.has_files]
-        if with_files and not self.change.files:
-            return Reason("less than reported", f"{self.change.ended_as} without the files that were reported")
-        if any(channel.has_reason for channel in with_files or equals) and not self.change.reason:
-            return Reason("less than reported", f"{self.change.ended_as} without the reason that was reported")
-        return None
+        told = {(channel.has_files, channel.has_reason) for channel in equals}
+        fullest = [one for one in told if not any(other != one and _covers(other, one) for other in told)]
+        shown = (self.change.files, self.change.reason)
+        if not fullest or any(_covers(shown, one) for one in fullest):
+            return None
+        return Reason("less than reported", f"{self.change.ended_as} without the files or reason that were reported")
 
     @property
     def has_more_to_know(self) -> bool:
@@ -155,6 +159,11 @@ class Verdict:
         return self.joined.graph is None or self.evidence.query.refused
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the source was lost."""
+        return self.pages.is_lost(self.change.life, self.now)
+
+    @property
     def list_cannot_be_asked(self) -> bool:
         """Whether there is no list, or it is refused, or has failed for long."""
         return self.pages.cannot_be_asked(self.case, self.evidence.since, self.now)
@@ -165,7 +174,7 @@ class Verdict:
             return Reason("odd EndUnconfirmed", f"the worst that was reported is {evidence.worst}")
         if not self.has_more_to_know or self.is_confirmed:
             return Reason("odd EndUnconfirmed", "the success was confirmed")
-        if self.now - evidence.first_end < self.patience:
+        if self.now - evidence.first_end < self.patience and not self.is_lost:
             return Reason("early EndUnconfirmed", f"only {self.now - evidence.first_end:.0f} s after the success")
         return None
 
@@ -182,8 +191,11 @@ class Verdict:
         ends_at, knobs = self.joined.ends_at, self.world.knobs
         if ends_at is None or self.now < ends_at - EPSILON:
             return Reason("early timeout", f"its deadline is {ends_at}")
-        latest = max(ends_at, self.joined.at) + min(knobs.request_timeout, FINAL_POLL)
-        if self.now > latest + EPSILON:
+        begins = max(ends_at, self.joined.at)
+        final_poll = min(knobs.request_timeout, FINAL_POLL)
+        if self.pages.held_until(self.case, self.change.life, begins) >= begins + final_poll:
+            final_poll = self.world.slowest  # none may leave; one under way may come back
+        if self.now > begins + final_poll + EPSILON:
             return Reason("late timeout", f"its deadline was {ends_at:.1f} s")
         worst = self.evidence.worst
         if worst is None or (worst is JobStatus.SUCCESS and self.has_more_to_know and not self.is_confirmed):
@@ -263,6 +275,8 @@ class Verdict:
     def _source_error(self) -> Reason | None:
         if self.evidence.worst is not None:
             return self._an_end_was_reported()
+        if self.change.is_error("AuthenticationError"):
+            return None if self.is_lost else Reason("odd AuthenticationError", "no reply rejected the credentials")
         if self.joined.graph is None and self.pages.no_smaller_was_tried(self.case, self.now):
             return Reason("no smaller page", f"{self.change.ended_as}, and no smaller page was asked for")
         if self.change.is_error("PermissionDenied") or self.change.is_error("RequestRejected"):
