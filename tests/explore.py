@@ -337,9 +337,9 @@ def _ask(evidence: Evidence, channel: Channel, answer: str, world: World) -> Non
         "denied": lambda: evidence.deny_by_query(0.0),
         "failure": lambda: evidence.fail_query(UNREACHED, 0.0),
         "sighting": lambda: evidence.sight(0.0),
-        "lacks": lambda: evidence.deny_by_scan(0.0, 0.0),
-        "lacked before": lambda: evidence.deny_by_scan(-1.0, 0.0),
-        "incomplete": lambda: evidence.incomplete_scan(0.0, 0.0),
+        "lacks": lambda: evidence.deny_by_scan(0.0),
+        "lacked before": lambda: evidence.deny_by_scan(-1.0),
+        "incomplete": lambda: evidence.incomplete_scan(0.0),
         "broken off": lambda: evidence.fail_scan(UNREACHED, 0.0),
     }[answer]()
 
@@ -349,7 +349,7 @@ def _ask_stale_list(evidence: Evidence, answer: str, world: World) -> None:
     if answer not in {"lacks", "lacked before", "incomplete"}:
         _ask(evidence, LIST, answer, world)
     if answer != "broken off":
-        evidence.incomplete_scan(0.0, 0.0)
+        evidence.incomplete_scan(0.0)
 
 
 def killed(evidence: Evidence) -> Evidence:

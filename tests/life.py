@@ -102,14 +102,14 @@ class Life:
         """Let complete scans, each begun and over at once, lack the job."""
         for at in times:
             self.now = at
-            self.evidence.deny_by_scan(at, at)
+            self.evidence.deny_by_scan(at)
         return self
 
     def incomplete(self, *times: float) -> Self:
         """Let scans, each begun and over at once, come out incomplete."""
         for at in times:
             self.now = at
-            self.evidence.incomplete_scan(at, at)
+            self.evidence.incomplete_scan(at)
         return self
 
     def can(self, **fields: Any) -> Self:

@@ -93,8 +93,8 @@ class TestReports:
     def test_denials_of_scans_count_from_their_begin(self) -> None:
         """What came in while it was read may be missing from it."""
         evidence = Evidence(0.0, 0.0)
-        evidence.deny_by_scan(1.0, 5.0)
-        evidence.deny_by_scan(6.0, 9.0)
+        evidence.deny_by_scan(1.0)
+        evidence.deny_by_scan(6.0)
         denials = evidence.by_list.denials
         assert denials is not None
         assert (denials.first, denials.last, denials.count, evidence.by_list.answered_at) == (1.0, 6.0, 2, 9.0)
@@ -104,7 +104,7 @@ class TestReports:
         """The job may have come while it was read."""
         evidence = Evidence(0.0, 0.0)
         evidence.show(channel, JOBS["running"], 3.0, 1.0)
-        evidence.deny_by_scan(2.0, 4.0)
+        evidence.deny_by_scan(2.0)
         assert evidence.by_list.denials is None
         assert evidence.by_list.answered_at == 4.0
 

@@ -579,9 +579,9 @@ class Scheduler:
         left = []
         for record in self._denied_by(scope, scan, now):
             if scan.is_complete and scope.believes_list(record, now):
-                record.reported().deny_by_scan(scan.started_at, now)
+                record.reported().deny_by_scan(scan.started_at)
             else:
-                record.reported().incomplete_scan(scan.started_at, now)
+                record.reported().incomplete_scan(scan.started_at)
             left.append(record)
             self._judge(scope, record, now)
         self._looked(left, Channel.LIST, scan.started_at, now)

@@ -154,19 +154,18 @@ class ChannelEvidence:
         self.shown_at = now
         self.denials = None
 
-    def answer(self, now: float) -> None:
-        """Take in an answer that says nothing new of the job."""
-        self._answered(self.last_word, now)
+    def answer(self, at: float) -> None:
+        """Take in an answer that says nothing new of the job; that of a scan counts from its begin."""
+        self._answered(self.last_word, max(at, self.answered_at))
 
-    def deny(self, since: float, now: float, *, graph_missing: bool = False) -> None:
+    def deny(self, since: float, *, graph_missing: bool = False) -> None:
         """Take in that it does not have the job.
 
         Args:
-            since: when the query was answered, or the scan began.
-            now: seconds on the monotonic clock.
+            since: when the query was answered, or the scan began, in seconds.
             graph_missing: whether the graph itself is gone.
         """
-        self._answered(Word.DENIED, now)
+        self._answered(Word.DENIED, max(since, self.answered_at))
         if self.denials is None:
             self.denials = Denials(since, since)
         else:
@@ -267,19 +266,19 @@ class Evidence:
 
     def deny_by_query(self, now: float, *, graph_missing: bool = False) -> None:
         """Take in that a query did not find the job."""
-        self.by_query.deny(now, now, graph_missing=graph_missing)
+        self.by_query.deny(now, graph_missing=graph_missing)
 
-    def deny_by_scan(self, began_at: float, now: float) -> None:
+    def deny_by_scan(self, began_at: float) -> None:
         """Take in that a complete scan lacked the job; one that began before it was last shown denies nothing."""
         if began_at < self.shown_at:
-            self.by_list.answer(now)
+            self.by_list.answer(began_at)
             return
-        self.by_list.deny(began_at, now)
+        self.by_list.deny(began_at)
         self.incomplete_scans = []
 
-    def incomplete_scan(self, began_at: float, now: float) -> None:
+    def incomplete_scan(self, began_at: float) -> None:
         """Take in that a scan came out incomplete, as one of a stale list always does, even if it showed the job."""
-        self.by_list.answer(now)
+        self.by_list.answer(began_at)
         self.incomplete_scans = [*self.incomplete_scans, began_at][-INCOMPLETE_SCANS:]
 
     def fail_query(self, error: SourceError, now: float) -> None:

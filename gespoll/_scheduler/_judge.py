@@ -73,7 +73,8 @@ class Judge:
         return Terms(
             interval=settings.interval,
             grace=settings.not_found_grace,
-            outage=scope.outage.limit,
+            outage=settings.outage_timeout,
+            first_outage=None if scope.outage.ever_answered else scope.outage.limit,
             pending=settings.pending_timeout,
         )
 

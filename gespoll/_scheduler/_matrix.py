@@ -83,12 +83,12 @@ def _denied(said: _Said) -> None:
 
 def _lacks(said: _Said) -> None:
     for began_at in (-TERMS.grace, 0.0):
-        said.evidence.deny_by_scan(began_at, began_at)
+        said.evidence.deny_by_scan(began_at)
 
 
 def _incomplete(said: _Said) -> None:
     for began_at in (-TERMS.grace, -TERMS.grace / 2, 0.0):
-        said.evidence.incomplete_scan(began_at, began_at)
+        said.evidence.incomplete_scan(began_at)
 
 
 def _stale(said: _Said) -> None:

@@ -240,9 +240,13 @@ class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
     def forget_care(self) -> None:
         """Keep no more of it than of others, where that is all there is to know."""
         care = self.care
-        if care is not None and not care.is_personal and care.evidence is not None and care.evidence.is_ordinary:
+        if care is None:
+            return
+        evidence = care.evidence
+        was_only_sighted = evidence is not None and evidence.ever_shown and self.profile is None
+        if evidence is not None and evidence.is_ordinary and not care.is_personal and not was_only_sighted:
             care.evidence = care.retries = None
-        if care is not None and care.is_needless and care.graph == self.ref.graph:
+        if care.is_needless and care.graph == self.ref.graph:
             self.care = None
 
 

@@ -175,6 +175,8 @@ class Terms:
     grace: float = 60.0
     outage: float | None = 900.0
     """`None` waits on."""
+    first_outage: float | None = None
+    """The same while its scope has never answered; `None` where it has."""
     pending: float | None = None
     """`None` waits on."""
 
@@ -226,7 +228,13 @@ class _Case:
 
     @property
     def outage(self) -> float:
+        """Seconds that an outage takes for questions about an end and about absence."""
         return OUTAGE_BY_DEFAULT if self.terms.outage is None else self.terms.outage
+
+    @property
+    def silence(self) -> float:
+        """Seconds of failures after which nothing more is hoped for: fewer where there never was an answer."""
+        return self.outage if self.terms.first_outage is None else self.terms.first_outage
 
     @property
     def shown_at(self) -> float:
@@ -253,7 +261,7 @@ class _Case:
         """Whether the list is there, and has not failed for the outage timeout since the job joined."""
         failing_since = min(self.reach.list_failing_since, self.evidence.by_list.failing_since)
         since = max(failing_since, self.evidence.joined_at)
-        return self.reach.has_list and not self.clock.reached(since + self.outage)
+        return self.reach.has_list and not self.clock.reached(since + self.silence)
 
     def can_be_asked(self, channel: Channel) -> bool:
         """Whether a channel can be asked for what an end leaves out; a list that merely fails can."""
@@ -549,7 +557,7 @@ def _is_silent(case: _Case) -> Verdict | None:
         return None
     since = max(case.status_at, case.evidence.joined_at)
     error = _silence(case)
-    if error is None or not case.clock.reached(since + case.terms.outage):
+    if error is None or not case.clock.reached(since + case.silence):
         return None
     return case.failed(Line.SILENT, error.with_pending((case.ref,)))
 
