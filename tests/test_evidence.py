@@ -97,7 +97,7 @@ class TestReports:
         evidence.deny_by_scan(6.0)
         denials = evidence.by_list.denials
         assert denials is not None
-        assert (denials.first, denials.last, denials.count, evidence.by_list.answered_at) == (1.0, 6.0, 2, 9.0)
+        assert (denials.first, denials.last, denials.count, evidence.by_list.answered_at) == (1.0, 6.0, 2, 6.0)
 
     @pytest.mark.parametrize("channel", Channel)
     def test_a_scan_that_began_before_the_job_was_shown_denies_nothing(self, channel: Channel) -> None:
@@ -106,7 +106,7 @@ class TestReports:
         evidence.show(channel, JOBS["running"], 3.0, 1.0)
         evidence.deny_by_scan(2.0)
         assert evidence.by_list.denials is None
-        assert evidence.by_list.answered_at == 4.0
+        assert evidence.by_list.answered_at == {Channel.QUERY: 2.0, Channel.LIST: 3.0}[channel]
 
     def test_a_channel_leaves_the_other_alone(self) -> None:
         """What one says never erases what the other said."""

@@ -82,22 +82,19 @@ def holds(story: World) -> None:
 # What ends say
 
 
-@fault("A2", "denials of single queries end a job that the list shows")
 def test_a_job_that_queries_deny_and_the_list_shows_ends_as_the_list_says() -> None:
-    """A denial by queries alone ends no job while a list can be read."""
+    """A denial by queries alone ends no job while a list can be read (A2)."""
     holds(world(case(query=told_in_full(lie(Manner.DENY)), ends_at=90.0)))
 
 
-@fault("A2", "a graph said to be missing ends a job that the list shows")
 def test_a_job_whose_graph_is_said_to_be_missing_ends_as_the_list_says() -> None:
-    """That the graph is missing is a denial like others."""
+    """That the graph is missing is a denial like others (A2)."""
     cases = [case(number, query=told_in_full(lie(Manner.GONE)), ends_at=200.0) for number in range(3)]
     holds(world(*cases, listing=Listing(total="absent", foreign=130, page_max=10)))
 
 
-@fault("A3", "five denials within seconds confirm a success")
 def test_denials_confirm_a_success_only_after_the_grace() -> None:
-    """A success without files waits a grace for the query, which then shows what was lost."""
+    """A success without files waits a grace for the query, which then shows what was lost (A3)."""
     denied = told_in_full(lie(Manner.DENY, until=40.0))
     cases = [case(number, query=denied, end=Stage.PARTIAL) for number in range(2)]
     holds(world(*cases))
@@ -111,58 +108,50 @@ def test_denials_confirm_a_success_only_after_the_grace() -> None:
         pytest.param(Listing(page_max=50, offsets="pages", foreign=130), id="offsets count pages"),
     ],
 )
-@fault("A4", "an incomplete scan counts as complete")
 def test_an_incomplete_scan_proves_no_absence(listing: Listing) -> None:
-    """A job without graph that stands in the list is never not found."""
+    """A job without graph that stands in the list is never not found (A4)."""
     last = case(ends_at=10.0)
     story = world(last, graph=None, listing=attrs.evolve(listing, order="id"))
     holds(attrs.evolve(story, waits=(waiting(last, graph=None, timeout=600.0),)))
 
 
-@fault("A4", "an entry without a status is no sighting")
 def test_a_job_whose_entry_cannot_be_read_is_not_missing() -> None:
-    """An entry without status shows that the job is there."""
+    """An entry without status shows that the job is there (A4)."""
     holds(world(case(listed=silent(lie(Manner.BLANK, until=300.0)), ends_at=10.0), graph=None))
 
 
-@fault("A7", "the files of a list are not waited for")
 def test_the_list_of_the_memory_edition_confirms_an_import() -> None:
-    """Where only the list tells files, a success is confirmed there."""
+    """Where only the list tells files, a success is confirmed there (A7)."""
     holds(world(case(query=silent(kind=False), listed=told_in_full(), end=Stage.PARTIAL), plane=Plane.MEMORY))
 
 
-@fault("A11", "the better of two ends is told")
 def test_the_worse_of_two_ends_stands() -> None:
-    """A failure that the list told is not taken back by a query's success."""
+    """A failure that the list told is not taken back by a query's success (A11)."""
     cases = [case(number, listed=silent(end=Stage.FAILED, reason=False), ends_at=10.0) for number in range(2)]
     holds(world(*cases, plane=Plane.DATABASE))
 
 
-@fault("A11", "bad files are forgotten")
 def test_bad_files_seen_while_a_job_ran_are_remembered() -> None:
-    """A success without files is a partial failure when lost lines were seen before."""
+    """A success without files is a partial failure when lost lines were seen before (A11)."""
     listed = told_in_full(lie(Manner.FROZEN, at=5.0))
     query = silent(kind=False, end=Stage.SUCCESS)
     cases = [case(n, query=query, listed=listed, end=Stage.PARTIAL, loses_early=True, ends_at=20.0) for n in range(2)]
     holds(world(*cases, plane=Plane.MEMORY))
 
 
-@fault("A15", "a refused query ends a job that the list shows")
 def test_the_list_serves_where_queries_are_refused() -> None:
-    """Who may only list waits as well as who may only query."""
+    """Who may only list waits as well as who may only query (A15)."""
     holds(world(case(query=told_in_full(lie(Manner.FAIL, trouble="403")), is_import=False, ends_at=10.0)))
 
 
 @pytest.mark.parametrize("status", ["422", "500"])
-@fault("A16", "only some refusals let a smaller page be tried")
 def test_a_refused_page_is_asked_for_smaller(status: Trouble) -> None:
-    """Whatever status a page that is too large is refused with, a smaller one is tried."""
+    """Whatever status a page that is too large is refused with, a smaller one is tried (A16)."""
     holds(world(case(ends_at=10.0), graph=None, listing=Listing(page_max=10, above=status)))
 
 
-@fault("A21", "a snapshot keeps no bad files")
 def test_bad_files_are_remembered_over_a_restart() -> None:
-    """A kill makes no verdict better than what was told before it."""
+    """A kill makes no verdict better than what was told before it (A21)."""
     listed = told_in_full((Phase(0.0), Phase(15.0, Manner.DENY)))
     query = silent(kind=False, end=Stage.SUCCESS)
     cases = [case(n, query=query, listed=listed, end=Stage.PARTIAL, loses_early=True, ends_at=20.0) for n in range(2)]
@@ -172,44 +161,38 @@ def test_bad_files_are_remembered_over_a_restart() -> None:
 # When they are known
 
 
-@fault("A1", "a job that left the list is asked for there and nowhere else")
 def test_a_job_that_leaves_the_list_is_queried() -> None:
-    """Its end is known as soon as that of any job that queries show."""
+    """Its end is known as soon as that of any job that queries show (A1)."""
     gone = silent(lie(Manner.DENY, 30.0))
     holds(world(*[case(number, listed=gone, is_import=False, ends_at=60.0) for number in range(3)]))
 
 
-@fault("A5", "a success waits for ever for a query that says running")
 def test_a_success_that_queries_contradict_is_told_after_five_graces() -> None:
-    """A frozen query delays a success, and does not hold it for ever."""
+    """A frozen query delays a success, and does not hold it for ever (A5)."""
     frozen = told_in_full(lie(Manner.FROZEN))
     holds(world(*[case(number, query=frozen, ends_at=10.0) for number in range(2)]))
 
 
-@fault("A5", "a success waits for ever for a query that never works")
 def test_a_success_that_nobody_can_confirm_ends_unconfirmed() -> None:
-    """After the patience it is an error that says so."""
+    """After the patience it is an error that says so (A5)."""
     down = told_in_full(lie(Manner.FAIL))
     holds(world(*[case(number, query=down, ends_at=10.0) for number in range(2)]))
 
 
-@fault("A6", "a list that failed twice is left while jobs end")
 def test_a_list_that_failed_for_a_moment_is_taken_up_again() -> None:
-    """Ends of many jobs are known by the list soon after it works again."""
+    """Ends of many jobs are known by the list soon after it works again (A6)."""
     cases = [case(number, is_import=False, ends_at=12.0) for number in range(50)]
     failing = Listing(phases=lie(Manner.FAIL, 2.0, until=5.0))
     holds(world(*cases, knobs=Knobs(interval=1.0, max_per_second=2.0), listing=failing))
 
 
-@fault("A9", "a job that no list proves absent is looked for without end")
 def test_a_job_that_no_list_proves_absent_ends() -> None:
-    """A list that is never whole ends the wait with an error that says so, and is not scanned without end."""
+    """A list that is never whole ends the wait with an error that says so, and is not scanned without end (A9)."""
     holds(world(case(appears_at=math.inf), graph=None, listing=Listing(total="high")))
 
 
-@fault("A10", "a final poll that may not leave is waited for")
 def test_a_deadline_passes_while_the_service_asks_to_wait() -> None:
-    """What cannot be polled a last time ends at the deadline."""
+    """What cannot be polled a last time ends at the deadline (A10)."""
     job = case(ends_at=math.inf)
     log = run(world(job, waits=(waiting(job, timeout=5.0),), throttled=60, retry_after=60.0, plane=Plane.QUERY_ONLY))
     assert ends(log)["job-0"].observed_at <= 6.0
@@ -231,46 +214,40 @@ def test_a_job_that_is_frozen_in_the_list_alone_is_verified_in_its_turn() -> Non
     holds(world(*jobs, stale, listing=Listing(order="id")))
 
 
-@fault("A13", "queries go on where a graph is gone and the list shows all")
 def test_a_graph_that_is_gone_costs_no_more_queries() -> None:
-    """What queries deny is asked for once a minute at most."""
+    """What queries deny is asked for once a minute at most (A13)."""
     gone = told_in_full(lie(Manner.GONE, 30.0))
     cases = [case(number, query=gone, is_import=False, ends_at=900.0) for number in range(5)]
     holds(world(*cases))
 
 
-@fault("A13", "a hung list holds up the queries")
 def test_a_list_that_hangs_does_not_stop_the_polls() -> None:
-    """Jobs whose period has passed are queried while a window hangs."""
+    """Jobs whose period has passed are queried while a window hangs (A13)."""
     cases = [case(number, is_import=False, ends_at=60.0) for number in range(20)]
     holds(world(*cases, listing=Listing(phases=lie(Manner.HANG, 30.0))))
 
 
-@fault("A20", "one job that queries cannot read is asked for without end")
 def test_a_job_that_queries_cannot_read_ends_though_others_are_answered() -> None:
-    """Silence is decided job by job."""
+    """Silence is decided job by job (A20)."""
     down = told_in_full(lie(Manner.FAIL, trouble="500"))
     holds(world(case(0, query=down), case(1, ends_at=2000.0), plane=Plane.QUERY_ONLY))
 
 
-@fault("A20", "an unknown word with an end time is waited on")
 def test_an_unknown_word_with_an_end_time_ends_after_the_grace() -> None:
-    """A job that has stopped in a way that no document names ends."""
+    """A job that has stopped in a way that no document names ends (A20)."""
     holds(world(case(end=Stage.HALTED, ends_at=10.0), plane=Plane.QUERY_ONLY))
 
 
-@fault("A22", "a Retry-After in the reply that ends a scope is not kept")
 def test_a_retry_after_outlives_the_jobs_that_it_ended() -> None:
-    """Who waits next keeps what the service asked of the last."""
+    """Who waits next keeps what the service asked of the last (A22)."""
     job = case(ends_at=math.inf)
     waits = (waiting(job, timeout=1000.0), waiting(job, joins_at=505.0, timeout=100.0))
     story = world(job, waits=waits, throttled=60, retry_after=20.0, knobs=Knobs(outage_timeout=60.0))
     holds(attrs.evolve(story, plane=Plane.QUERY_ONLY))
 
 
-@fault("A22", "jobs that left a list are asked for nowhere")
 def test_jobs_that_leave_a_list_as_they_end_are_queried() -> None:
-    """Of many jobs, each is known soon after it has left the list."""
+    """Of many jobs, each is known soon after it has left the list (A22)."""
     at = [60.0 + 2.5 * number for number in range(120)]
     left = [silent(lie(Manner.DENY, time)) for time in at]
     cases = [case(number, listed=left[number], is_import=False, ends_at=time) for number, time in enumerate(at)]
