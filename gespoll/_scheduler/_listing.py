@@ -9,7 +9,8 @@ nor that it tells the truth; each is found out, and a list that does not serve i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import islice
 from typing import Any, Literal
@@ -186,6 +187,41 @@ class Listing:
             record.place = None
             self._unlocated[record.ref.job_id] = None
 
+    def disbelieve(self, job_id: str, now: float) -> None:
+        """Query a job by itself whose entry is behind, as long as it is."""
+        record = self._records.get(job_id)
+        if record is not None:
+            self.queries.disbelieved.add(job_id)
+            self._unlocated.pop(job_id, None)
+            record.place = None
+            self.queries.in_turn(record, now)
+
+    def believe(self, job_id: str) -> None:
+        """Let the list show a job again whose entry is behind no more."""
+        if job_id in self.queries.disbelieved:
+            self.queries.disbelieved.discard(job_id)
+            self._unlocated[job_id] = None
+
+    @property
+    def not_shown(self) -> Collection[str]:
+        """The ids of the jobs that only queries show."""
+        return self._unlocated if self.in_rounds else self._records
+
+    @property
+    def is_left(self) -> bool:
+        """Whether it serves nobody, though there are jobs enough: it was suspended."""
+        return not self.in_rounds and len(self._records) >= LIST_FROM
+
+    @property
+    def stale_until(self) -> float:
+        """Until when it is not believed, in seconds."""
+        return self._untrue.until
+
+    @property
+    def shows_any(self) -> bool:
+        """Whether it is known where any open job stands in it."""
+        return len(self._records) > len(self._unlocated) + len(self.queries.disbelieved)
+
     @property
     def in_rounds(self) -> bool:
         """Whether the list is asked for again and again."""
@@ -211,6 +247,7 @@ class Listing:
     def _leave(self, now: float) -> None:
         """Look at every job by its own query from now on, as long as the list does not serve."""
         self._end_rounds()
+        self.queries.disbelieved.clear()
         self._served = False
         self._hunt_at = min(self._hunt_at, now)
         for job_id, record in self._records.items():
@@ -285,6 +322,11 @@ class Listing:
         self._units += 1
         self.pace.spend(now)
         return window
+
+    def extra_window(self, offset: int, jobs: int, now: float) -> Window:
+        """Return a window outside of the cycles, large enough for some jobs."""
+        self.pace.spend(now)
+        return Window(self.queries.scope, offset, self.size.for_jobs(jobs), now)
 
     def takes_turns(self, now: float) -> bool:
         """Whether a query is to go before the next page, of a walk that shows fewer jobs than it costs requests."""
@@ -411,8 +453,8 @@ class Listing:
         self.line.clear()
 
     def _place_all(self, place: int | None) -> None:
-        for record in self._records.values():
-            record.place = place
+        for job_id, record in self._records.items():
+            record.place = None if job_id in self.queries.disbelieved else place
 
     # What windows show
 
@@ -442,7 +484,7 @@ class Listing:
             if sweep is not None:
                 sweep.see(ids, window.unread)
             if not self.is_stale(now):
-                _note_shown(places, window.unread, now)
+                _note_shown(places, window.unread | self.queries.disbelieved, now)
             self._see(request, offset, places, now)
             yield places
         self._look_for_missed(request, offset, window, is_placed=is_placed)
@@ -456,6 +498,8 @@ class Listing:
             return  # the list was left while this was under way: single queries serve
         if not self._served:
             places = [place for place in places if self.queries.depends_on_list(place[1])]
+        if self.queries.disbelieved:
+            places = [place for place in places if place[1].ref.job_id not in self.queries.disbelieved]
         self._found(places)
         if self.is_jumbled(now):
             for _, record in places:
@@ -644,8 +688,8 @@ class Listing:
         return True
 
 
-def _note_shown(places: list[Place], unread: frozenset[str], now: float) -> None:
-    """Note when a status of these jobs was read; of some it could not be."""
+def _note_shown(places: list[Place], unread: AbstractSet[str], now: float) -> None:
+    """Note when a status of these jobs was read; of some it could not be, or is not believed."""
     for _, record in places:
         if not unread or record.ref.job_id not in unread:
             record.shown_at = now

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import attrs
 
 from gespoll._errors import SourceError, counted
 from gespoll._pacing import Hold, Outage
-from gespoll._scheduler._doubt import Ends
 from gespoll._scheduler._line import Place
 from gespoll._scheduler._listing import Listing
 from gespoll._scheduler._queries import Queries
@@ -26,9 +24,9 @@ from gespoll._scheduler._record import ASKED, Care, Record
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._sweep import Sweep
 from gespoll._scheduler._verdict import reported_end
+from gespoll._scheduler._verify import Verify
+from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._source import ListWindow
-
-_CANARY_EVERY = 20
 
 
 @attrs.frozen
@@ -53,10 +51,8 @@ class Scope:
     listing: Listing
     hold: Hold
     outage: Outage
-    ends: Ends = attrs.field(factory=Ends)
-    """What single queries told of ends, beside which the list is judged."""
-    _since_canary: int = 0
-    _canaries: int = 0
+    verify: Verify
+    verify_by_list: VerifyByList
 
     @property
     def records(self) -> dict[str, Record[Any]]:
@@ -102,7 +98,8 @@ class Scope:
         self.queries.singles.clear()
         self.outage.rest()
         self.hold.answered()
-        self._since_canary = 0
+        self.verify.rest()
+        self.verify_by_list.rest()
 
     def look_now(self, records: list[Record[Any]], now: float, within: Leave) -> list[Record[Any]]:
         """Poll some jobs once more, before anything else: by the list where that takes fewer requests.
@@ -154,45 +151,52 @@ class Scope:
 
     def next_due(self) -> float:
         """Tell when a request is due; it may not leave before the budget allows it."""
-        return max(min(self.listing.due(), self.queries.due()), self.hold.until)
+        return max(min(self.listing.due(), self.queries.due(), self._verification_due), self.hold.until)
+
+    @property
+    def _verification_due(self) -> float:
+        return min(self.verify.due(), self.verify_by_list.due())
+
+    def verification_due(self) -> float:
+        """Return when a job is to be verified, if nothing else is to be sent then."""
+        return max(self._verification_due, self.hold.until)
 
     def next_request(self, now: float) -> Request | None:
         """Give the request that is due, and count it as sent; `None` when there is none."""
+        return None if self.hold.until > now else self._counted(self._next(now), now)
+
+    def next_to_verify(self, now: float) -> Request | None:
+        """Give the request that verifies what one channel alone shows, where nothing else is due in any scope."""
         if self.hold.until > now:
             return None
-        request = self._next(now)
+        return self._counted(self.verify.next(now) or self.verify_by_list.next(now), now)
+
+    def _counted(self, request: Request | None, now: float) -> Request | None:
         if request is not None:
-            self._since_canary += 1
+            self.verify.count(now)
+            self.verify_by_list.count(now)
         return request
+
+    def _overdue(self, now: float) -> Request | None:
+        """Give the request that verifies what has not been verified for too long, however little the budget leaves."""
+        request = self.verify.next(now) if self.verify.must() else None
+        return self.verify_by_list.next(now) if request is None and self.verify_by_list.must() else request
+
+    @property
+    def verifications(self) -> int:
+        """Requests sent to verify, so far."""
+        return self.verify.sent + self.verify_by_list.sent
 
     def _next(self, now: float) -> Request | None:
         queries = self.queries.pace.ready_at <= now
         if queries and self.queries.singles.is_urgent:
             return self.queries.next(now)
-        canary = self._next_canary() if queries else None
-        if canary is not None:
-            return self.queries.ask(canary, now)
+        request = self._overdue(now)
+        if request is not None:
+            return request
         listing = self.listing.due() <= now and not (queries and self.listing.takes_turns(now))
         request = self.listing.next(now) if listing else None
         return self.queries.next(now) if request is None and queries else request
-
-    def _next_canary(self) -> Record[Any] | None:
-        """Pick a job that the list shows for a single query, one request in twenty."""
-        if not self.listing.in_rounds:
-            self._since_canary = 0
-        if self._since_canary < _CANARY_EVERY:
-            return None
-        self._since_canary = 0
-        self._canaries += 1
-        record = self.listing.line.next_canary() if len(self.listing.line) else self._any_canary()
-        return None if record is None or record.state & ASKED else record
-
-    def _any_canary(self) -> Record[Any] | None:
-        """Take the next in turn of all jobs, where the list has no order."""
-        if not self.records:
-            return None
-        record = next(islice(self.records.values(), self._canaries % len(self.records), None))
-        return record if self.queries.is_free(record) else None
 
     # What is told of it
 
@@ -237,6 +241,8 @@ class Scope:
         due = self.queries.singles.due_of(record)
         if due is None:
             return self.listing.next_look(), "it is looked for in the list"
+        if record.ref.job_id in self.queries.disbelieved:
+            return due, "the list shows an old state of it: queried by itself, in turn"
         return due, "the list does not show it: queried by itself, in turn"
 
     # What requests brought
@@ -258,20 +264,17 @@ class Scope:
 
     def end_page(self, request: Window, window: ListWindow, now: float) -> Sweep | None:
         """Plan what follows a page; gives the walk that is over with it."""
+        self.verify_by_list.end_page(request, window)
         return self.listing.end_page(request, window, now)
-
-    def contradicts(self, job_id: str, sent_at: float) -> bool:
-        """Whether an entry that says `job_id` is open is so old that single queries would tell sooner."""
-        patience = max(self.queries.interval, len(self.records) / self.queries.pace.rate)
-        return self.ends.age(job_id, sent_at) >= patience
 
     def believes_list(self, record: Record[Any], now: float) -> bool:
         """Whether what the list shows of a job counts: not where it is stale, unless no query can be asked."""
-        return not self.listing.is_stale(now) or not self.queries.can_be_queried(record)
+        is_behind = self.listing.is_stale(now) or record.ref.job_id in self.queries.disbelieved
+        return not is_behind or not self.queries.can_be_queried(record)
 
     def distrust(self, now: float) -> None:
         """Ask for the list no more, for a while: it tells old states as new."""
-        self.ends.clear()
+        self.verify.suspended()
         self.listing.distrust(now)
 
     def answered(self, request: Request) -> None:
@@ -282,6 +285,7 @@ class Scope:
 
     def again(self, request: Request) -> None:
         """Send a request again that brought nothing, through nobody's fault."""
+        self.verify_by_list.lost(request)
         if isinstance(request, Window):
             self.listing.put_back(request)
             return
