@@ -514,3 +514,23 @@ def test_dropped_connections_do_not_suspend_a_list() -> None:
     run_slowly(desk, 60.0, 0.3)
     assert desk.windows[-1].sent_at > 25.0
     assert desk.scheduler._scopes[""].listing.in_rounds
+
+
+def test_pages_that_are_due_and_first_confirmations_take_turns() -> None:
+    """A hundred successes at once, whose files only queries tell, hold up no page of the list."""
+    stories = {str(n): ends_at(str(n), 8.0, name="ImportGraph", is_import=True) for n in range(100)}
+    stories |= {f"late {n}": ends_at(f"late {n}", 12.0, "failed") for n in range(10)}
+    desk = Desk(stories, listing=True)
+    ledger = desk.watch(stories)
+    desk.run(until=16.0)
+    assert {f"late {n}" for n in range(10)} <= set(finals(ledger))
+
+
+def test_confirmations_and_retries_take_a_quarter_while_pages_are_due() -> None:
+    """Six hundred jobs are denied again and again beside a list of small pages; either would use up the budget."""
+    desk = desk_of(400)
+    desk.max_page = 4
+    desk.watch(map(str, range(1000)))
+    desk.run(until=120)
+    sent = "".join("query " if isinstance(request, Get) else "page " for request in desk.asked)
+    assert "page page page query " * 10 in sent

@@ -64,18 +64,18 @@ def test_without_verify_one_request_in_a_dozen_cycles_is_left() -> None:
 
 def test_verification_takes_a_tenth_of_the_rate_at_most() -> None:
     """However many jobs there are."""
-    desk = desk_of(5000, verify=10.0)
-    desk.watch(map(str, range(5000)))
+    desk = desk_of(500, verify=10.0)
+    desk.watch(map(str, range(500)))
     desk.run(until=101)
     assert 80 <= verified(desk) <= 100
 
 
 def test_a_budget_that_is_used_up_pays_one_request_in_a_hundred() -> None:
-    """Pages of ten entries take all that there is."""
-    desk = desk_of(1000)
-    desk.max_page = 10
-    desk.watch(map(str, range(1000)))
-    desk.run(until=200)
+    """Pages of two entries take all that there is."""
+    desk = desk_of(300)
+    desk.max_page = 2
+    desk.watch(map(str, range(300)))
+    desk.run(until=150)
     assert verified(desk) == pytest.approx(len(desk.asked) / 100, abs=3)
 
 

@@ -95,7 +95,6 @@ class Listing:
     _bad_rounds: int = 0
     _is_scattered: bool = False
     _alternates: bool = False
-    _page_was_last: bool = True
     _failures: int = 0
     _answered_at: float = -math.inf
     """When a page came last, or the list was first asked for."""
@@ -328,12 +327,10 @@ class Listing:
         self.pace.spend(now)
         return Window(self.queries.scope, offset, self.size.for_jobs(jobs), now)
 
-    def takes_turns(self, now: float) -> bool:
-        """Whether a query is to go before the next page, of a walk that shows fewer jobs than it costs requests."""
-        if self.sweep is None or not self._alternates or self.queries.due() > now:
-            return False
-        self._page_was_last = not self._page_was_last
-        return not self._page_was_last
+    @property
+    def alternates(self) -> bool:
+        """Whether pages and queries are to take turns, in a walk that shows fewer jobs than it costs requests."""
+        return self.sweep is not None and self._alternates
 
     @property
     def ready_at(self) -> float:

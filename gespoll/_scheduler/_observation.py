@@ -28,6 +28,9 @@ from gespoll._scheduler._verify import Verify
 from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._source import ListWindow
 
+_PAGES_BESIDE_CONFIRMATIONS = 3
+"""Pages that go before a confirmation or a retry while more are due, so that those take a quarter of the budget."""
+
 
 @attrs.frozen
 class Leave:
@@ -53,6 +56,8 @@ class Scope:
     outage: Outage
     verify: Verify
     verify_by_list: VerifyByList
+    _pages_in_row: int = 0
+    """Pages sent since the last query."""
 
     @property
     def records(self) -> dict[str, Record[Any]]:
@@ -188,15 +193,26 @@ class Scope:
         return self.verify.sent + self.verify_by_list.sent
 
     def _next(self, now: float) -> Request | None:
-        queries = self.queries.pace.ready_at <= now
-        if queries and self.queries.singles.is_urgent:
-            return self.queries.next(now)
         request = self._overdue(now)
         if request is not None:
             return request
-        listing = self.listing.due() <= now and not (queries and self.listing.takes_turns(now))
-        request = self.listing.next(now) if listing else None
-        return self.queries.next(now) if request is None and queries else request
+        queries = self.queries.pace.ready_at <= now
+        if self.listing.due() <= now and not (queries and self._is_turn_of_queries(now)):
+            request = self.listing.next(now)
+            if request is not None:
+                self._pages_in_row += 1
+                return request
+        self._pages_in_row = 0
+        return self.queries.next(now) if queries else None
+
+    def _is_turn_of_queries(self, now: float) -> bool:
+        """Whether a query is to go before a page that is due."""
+        if self.queries.due() > now:
+            return False
+        singles = self.queries.singles
+        if singles.is_urgent or (self.listing.alternates and not singles.is_own_due(now)):
+            return self._pages_in_row >= 1
+        return self._pages_in_row >= _PAGES_BESIDE_CONFIRMATIONS and singles.is_own_due(now)
 
     # What is told of it
 
