@@ -534,3 +534,65 @@ def test_confirmations_and_retries_take_a_quarter_while_pages_are_due() -> None:
     desk.run(until=120)
     sent = "".join("query " if isinstance(request, Get) else "page " for request in desk.asked)
     assert "page page page query " * 10 in sent
+
+
+def run_hanging(desk: Desk, until: float, hangs: Callable[[Request], bool], timeout: float = 30.0) -> None:
+    """Let time pass, with a round trip of 0.3 s; some requests hang until they are given up."""
+    under_way: list[tuple[float, Request, bool]] = []
+    while True:
+        returns = min(under_way, key=lambda each: each[0], default=None)
+        at = math.inf if returns is None else returns[0]
+        due = min(desk.scheduler.next_due(), desk.scheduler.next_deadline()) if len(under_way) < 10 else math.inf
+        if min(due, at) > until:
+            return
+        desk.now = max(desk.now, min(due, at))
+        if returns is not None and at <= due:
+            under_way.remove(returns)
+            desk.answer(returns[1], TransportError("no reply") if returns[2] else None)
+        elif (request := desk.scheduler.next_request(desk.now)) is not None:
+            desk.asked.append(request)
+            is_hung = hangs(request)
+            under_way.append((desk.now + (timeout if is_hung else 0.3), request, is_hung))
+
+
+def test_a_page_that_hangs_while_jobs_are_looked_for_does_not_stop_the_cycle() -> None:
+    """It is asked for again after an interval, and shows the newcomers and the others."""
+    desk = desk_of(40, end=14.0)
+    ledger = desk.watch(map(str, range(20)))
+    run_hanging(desk, 7.0, lambda _: False)
+    desk.watch(map(str, range(20, 40)))
+    hung: list[Request] = []
+
+    def hangs(request: Request) -> bool:
+        if isinstance(request, Window) and not hung:
+            hung.append(request)
+        return request in hung
+
+    run_hanging(desk, 25.0, hangs)
+    assert len(finals(ledger)) == 20
+
+
+def test_a_window_that_hangs_does_not_stop_its_cycle() -> None:
+    """The next one begins all the same, and asks for its jobs again."""
+    desk = desk_of(20, end=9.0)
+    ledger = desk.watch(map(str, range(20)))
+    hung: list[Request] = []
+
+    def hangs(request: Request) -> bool:
+        if isinstance(request, Window) and request.sent_at > 4.0 and not hung:
+            hung.append(request)
+        return request in hung
+
+    run_hanging(desk, 20.0, hangs)
+    assert hung
+    assert len(finals(ledger)) == 20
+
+
+@pytest.mark.parametrize("since", [0.0, 7.0])
+def test_a_list_that_only_hangs_stops_nobody(since: float) -> None:
+    """Its jobs are queried, whether it ever answered or not."""
+    desk = desk_of(20, end=17.0)
+    ledger = desk.watch(map(str, range(20)))
+    run_hanging(desk, 29.0, lambda request: isinstance(request, Window) and request.sent_at >= since)
+    assert len(finals(ledger)) == 20
+    assert len(desk.windows) <= 7

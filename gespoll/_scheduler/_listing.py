@@ -73,7 +73,11 @@ class Listing:
     cost: int = 0
     """Requests of the last round."""
     under_way: dict[Window, int] = attrs.field(factory=dict)
-    """The windows asked for, and in which round each was."""
+    """The windows asked for, in that order, and in which round each was."""
+    _patience: float = 0.0
+    """Seconds after which a window that was not answered holds up nothing any more; an interval at least."""
+    _page_hangs: bool = False
+    """Whether a page of the walk hung, and was asked for again."""
     _unlocated: dict[str, None] = attrs.field(factory=dict)
     _fresh: int = 0
     failing_since: float = math.inf
@@ -262,12 +266,43 @@ class Listing:
         if not self.in_rounds:
             due = self._taken_up_at
         elif not self._in_round:
-            due = self.round_due if self._can_begin else math.inf
-        elif self.sweep is not None and self.sweep.asked is not None:
-            return math.inf
+            due = max(self.round_due, self._can_begin_at)
+        elif self.sweep is not None and isinstance(self.sweep.asked, Window):
+            due = self._ready_at if self._passes_by else self._hung_at(self.sweep.asked)
         else:
             due = self._ready_at
         return max(due, self.pace.ready_at)
+
+    # Windows that hang
+
+    def _hung_at(self, window: Window) -> float:
+        """Return when a window holds up nothing any more, if it is not answered before."""
+        return window.sent_at + max(self._patience, self.queries.interval)
+
+    @property
+    def _passes_by(self) -> bool:
+        """Whether the windows of the round go on while a page of the walk hangs."""
+        return self._page_hangs and self.line.has_next()
+
+    def _give_hung_page_up(self, sweep: Sweep, now: float) -> None:
+        """Ask for a page of the walk again that hangs, and for the jobs that it was to show by themselves."""
+        if isinstance(sweep.asked, Window) and now >= self._hung_at(sweep.asked):
+            self._wait_longer()
+            sweep.asked = None
+            self._page_hangs = True
+            self._query_missing(sweep)
+
+    def _query_what_hangs(self, now: float) -> None:
+        """Query the jobs of windows that hang, where the list has not answered for two rounds."""
+        oldest = next(iter(self.under_way), None)
+        if oldest is None or self._answered_at >= oldest.sent_at or self.under_way[oldest] >= self.line.round:
+            return
+        self._wait_longer()
+        for window in self.under_way:
+            self._unlocate(window.expected)
+
+    def _wait_longer(self) -> None:
+        self._patience = 2 * max(self._patience, self.queries.interval)
 
     @property
     def _taken_up_at(self) -> float:
@@ -276,9 +311,10 @@ class Listing:
         return max(self._unhelpful.until, self._untrue.until) if serves else math.inf
 
     @property
-    def _can_begin(self) -> bool:
-        """Whether another round may begin: not before most of this one has come back."""
-        return 2 * len(self.under_way) < max(self.cost, 2)
+    def _can_begin_at(self) -> float:
+        """When another round may begin: not before most of this one has come back, but for what hangs."""
+        wait_for = len(self.under_way) - (max(self.cost, 2) - 1) // 2
+        return self._hung_at(next(islice(self.under_way, wait_for - 1, None))) if wait_for > 0 else -math.inf
 
     def began(self, seen: int) -> float:
         """Tell when the round began in which the list showed a job, or the one before where that is longer ago."""
@@ -291,15 +327,18 @@ class Listing:
     def next(self, now: float) -> Request | None:
         """Give the next request of a round; `None` when there is none, and at the end of a round."""
         self.begin_rounds(now)
-        if not self._in_round and self.in_rounds and self._can_begin:
+        if not self._in_round and self.in_rounds and self._can_begin_at <= now:
             self._begin_round(now)
         if not self._in_round:
             return None
-        if self.sweep is not None:
-            request = self._window(self.sweep.offset, self.sweep.limit, now)
-            self.sweep.asked = request
-            return request
-        return self._next_of_line(now)
+        sweep = self.sweep
+        if sweep is None:
+            return self._next_of_line(now)
+        self._give_hung_page_up(sweep, now)
+        if sweep.asked is not None:
+            return self._next_of_line(now) if self._passes_by else None
+        sweep.asked = self._window(sweep.offset, sweep.limit, now)
+        return sweep.asked
 
     def _next_of_line(self, now: float) -> Request | None:
         while (reach := self.line.next_reach(self.size.limit, now)) is not None:
@@ -312,7 +351,8 @@ class Listing:
             if self.queries.is_free(alone):
                 self._units += 1
                 return self.queries.ask(alone, now)
-        self._end_round(now)
+        if self.sweep is None:
+            self._end_round(now)
         return None
 
     def _window(self, offset: int, limit: int, now: float, expected: tuple[Record[Any], ...] = ()) -> Window:
@@ -362,6 +402,7 @@ class Listing:
             self._leave(now)
             return
         self._served = serves
+        self._query_what_hangs(now)
         self.size.begin_round(now)
         self._judge_order(now)
         self.line.begin_round([window.expected for window in self.under_way if window.expected])
@@ -369,6 +410,7 @@ class Listing:
         self.before_began, self.round_began = self.round_began, now
         self._units = 0
         self.sweep = self._next_sweep(now)
+        self._page_hangs = False
         self._fresh = 0
 
     def _next_sweep(self, now: float) -> Sweep | None:
@@ -465,6 +507,7 @@ class Listing:
         self.failing_since = math.inf
         self.failure = None
         self._answered_at = now
+        self._patience = 2 * (now - request.sent_at)
         if request.offset:
             self._offsets_refused = 0
         self._total = window.total
@@ -544,6 +587,7 @@ class Listing:
         self.size.learn(request, window, now)
         if sweep is None:
             return None
+        self._page_hangs = False
         sweep.end_page(window)
         if sweep.cut_at is not None:
             self.size.cut(sweep.cut_at, now)
