@@ -571,6 +571,7 @@ class Scheduler:
             self._throttled(scope, request, error, now)
         hit = hit_of(error, listing=isinstance(request, Window))
         is_over = False
+        scope.hold.asked(error, now)
         if is_answer(error):
             scope.answered(request)
         elif hit is Hit.DELAY:
