@@ -596,3 +596,15 @@ def test_a_list_that_only_hangs_stops_nobody(since: float) -> None:
     run_hanging(desk, 29.0, lambda request: isinstance(request, Window) and request.sent_at >= since)
     assert len(finals(ledger)) == 20
     assert len(desk.windows) <= 7
+
+
+def test_jobs_that_leave_the_list_at_their_end_say_nothing_against_its_order() -> None:
+    """Three of twenty end in each cycle, far more than a list in order loses: the others are shown as before."""
+    stories = {str(n): ends_at(str(n), 10.0 + 1.6 * (n * 7 % 60)) for n in range(60)}
+    desk = Desk(stories, listing=True)
+    desk.listed = {str(n): seen_until(10.0 + 1.6 * (n * 7 % 60), job(str(n))) for n in range(60)}
+    desk.watch(stories)
+    run_slowly(desk, 90.0, 0.3)
+    listing = desk.scheduler._scopes[""].listing
+    assert not listing.is_jumbled(desk.now)
+    assert listing.serves(desk.now)

@@ -49,7 +49,7 @@ class Line:
     """Whether entries come at the start of the list, and move the others steadily."""
     expected: int = 0
     """Jobs that the windows of this round were to show."""
-    lost: int = 0
+    lost: list[Record[Any]] = attrs.field(factory=list)
     """Those that they did not show."""
     _parts: list[list[Record[Any]]] = attrs.field(factory=list)
     """The jobs, as windows showed them: parts in the order of the list."""
@@ -93,7 +93,8 @@ class Line:
         self._seen = []
         self._part = self._at = 0
         self.round += 1
-        self.expected = self.lost = 0
+        self.expected = 0
+        self.lost = []
 
     def _is_due(self, record: Record[Any]) -> bool:
         return record.place is not None and record.seen != self.round and record.watchers is not None
@@ -239,7 +240,7 @@ class Line:
                 self._again.append(record)
             else:
                 lost.append(record)
-        self.lost += len(lost)
+        self.lost += lost
         return lost
 
     def missed_late(self, records: Sequence[Record[Any]], shown: Iterable[str]) -> list[Record[Any]]:

@@ -474,7 +474,8 @@ class Listing:
 
     def _judge_order(self, now: float) -> None:
         """Find out whether the list keeps its order, by how many jobs were not where they were to be."""
-        is_bad = self.line.expected >= _LOST_FROM and self.line.lost > _LOST_SHARE * self.line.expected
+        elsewhere = sum(not record.has_ended and self._is_elsewhere(record) for record in self.line.lost)
+        is_bad = self.line.expected >= _LOST_FROM and elsewhere > _LOST_SHARE * self.line.expected
         self._bad_rounds = self._bad_rounds + 1 if is_bad else 0
         if self._bad_rounds >= _BAD_ROUNDS:
             self._doubt_order(now)
@@ -483,6 +484,10 @@ class Listing:
             self._lost.clear()
             self._place_all(None)
             self._unlocated.update(dict.fromkeys(self._records))
+
+    def _is_elsewhere(self, record: Record[Any]) -> bool:
+        """Whether a job that a window lacked was shown since: it has not just left the list at its end."""
+        return record.place is not None or record.shown_at >= self.round_began
 
     def _doubt_order(self, now: float) -> None:
         self._bad_rounds = 0
