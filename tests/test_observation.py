@@ -608,3 +608,15 @@ def test_jobs_that_leave_the_list_at_their_end_say_nothing_against_its_order() -
     listing = desk.scheduler._scopes[""].listing
     assert not listing.is_jumbled(desk.now)
     assert listing.serves(desk.now)
+
+
+def test_a_list_without_order_is_read_twice_in_a_cycle() -> None:
+    """Each page is drawn anew: what one walk misses, the next one shows, and hardly a job ends late."""
+    rng = random.Random(3)
+    desk = Desk({str(n): ends_at(str(n), 20.0 + n / 5) for n in range(400)}, listing=True)
+    desk.order, desk.max_page = lambda ids: rng.sample(ids, len(ids)), 200
+    ledger = desk.watch(desk.stories)
+    desk.run(until=130)
+    lags = sorted(change.observed_at - 20.0 - int(job_id) / 5 for job_id, change in finals(ledger).items())
+    assert len(lags) == 400
+    assert lags[395] < 12.0

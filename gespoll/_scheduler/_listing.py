@@ -76,6 +76,8 @@ class Listing:
     """The windows asked for, in that order, and in which round each was."""
     _patience: float = 0.0
     """Seconds after which a window that was not answered holds up nothing any more; an interval at least."""
+    _reads_again: bool = False
+    """Whether the walk is the second of its round."""
     _page_hangs: bool = False
     """Whether a page of the walk hung, and was asked for again."""
     _unlocated: dict[str, None] = attrs.field(factory=dict)
@@ -410,7 +412,7 @@ class Listing:
         self.before_began, self.round_began = self.round_began, now
         self._units = 0
         self.sweep = self._next_sweep(now)
-        self._page_hangs = False
+        self._page_hangs = self._reads_again = False
         self._fresh = 0
 
     def _next_sweep(self, now: float) -> Sweep | None:
@@ -620,7 +622,9 @@ class Listing:
         self.sweep = None
         self._alternates = False
         if self.is_jumbled(now):
-            self._weigh(sweep, now)
+            if not self._reads_again:
+                self._weigh(sweep, now)
+            self._read_again(sweep, now)
             return
         self._query_missing(sweep)
         if not self._unlocated:
@@ -630,6 +634,16 @@ class Listing:
         if self._served and not sweep.found and not len(self.line):
             self._unhelpful.raise_at(now)
             self._leave(now)
+
+    def _read_again(self, sweep: Sweep, now: float) -> None:
+        """Read a list without order once more in the round, where that shows more jobs than it costs requests.
+
+        Where each page is drawn anew, a walk misses a quarter of the jobs, and each of two in a row misses others.
+        """
+        self._reads_again = not self._reads_again
+        if self._reads_again and self._in_round and len(sweep.missing) >= LIST_FROM * sweep.pages:
+            pages = len(sweep.missing)
+            self.sweep = Sweep(now, self.size.limit, missing=sweep.missing, pages_at_most=pages, overlaps=False)
 
     def _weigh(self, sweep: Sweep, now: float) -> None:
         """Of a list without order, see whether a page shows more jobs than single queries would."""
