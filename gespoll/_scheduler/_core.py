@@ -22,6 +22,7 @@ from gespoll._errors import (
     ServiceUnavailable,
     SourceError,
     Throttled,
+    TransportError,
 )
 from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import Hit, Hold, Outage, RequestBudget, hit_of, is_answer
@@ -35,6 +36,7 @@ from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import Key, Profile, Record, merged, profile_of
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._settings import Settings
+from gespoll._scheduler._slots import ChannelKey, Slots
 from gespoll._scheduler._statistics import Explanation, Statistics, Tally
 from gespoll._scheduler._sweep import Sweep
 from gespoll._scheduler._verdict import Line, Phase, Verdict
@@ -81,7 +83,8 @@ class Scheduler:
         self._unknown_words: set[str] = set()
         self._profiles: dict[Profile, Profile] = {}
         self._expiring: dict[Ledger, None] = {}
-        self._under_way: dict[Request, None] = {}
+        self._slots = Slots(settings.max_at_once, settings.interval)
+        self._blocked: set[ChannelKey] = set()
         self._last_readings: dict[Key, Job] = {}
         self._tally = Tally()
         self.fatal: Exception | None = None
@@ -232,6 +235,7 @@ class Scheduler:
             self.pass_deadlines(now)
         if self._budget.ready_at > now:
             return None
+        self._block_what_hangs(now)
         scopes = self._scopes.values()
         for scope in scopes if len(scopes) == 1 else sorted(scopes, key=Scope.next_due):
             request = scope.next_request(now)
@@ -241,9 +245,26 @@ class Scheduler:
         request = None if idle is None else idle.next_to_verify(now)
         return None if request is None else self._sent(request, now)
 
+    def _block_what_hangs(self, now: float) -> None:
+        """Let the last slot to channels that answer, or were never asked (rule 18)."""
+        blocked = self._slots.blocked(now)
+        for name, is_list in blocked ^ self._blocked:
+            self._scopes[name].block(is_list=is_list, is_blocked=(name, is_list) in blocked)
+        self._blocked = blocked
+
+    def next_giving_up(self) -> float:
+        """Return when a request that hangs is to be given up, as far as is known; infinite while a slot is free."""
+        at = self._slots.next_time()
+        return max(at, self.next_due()) if at < math.inf else math.inf
+
+    def give_up_hanging(self, now: float) -> Request | None:
+        """Return the request that has hung for longest, where another channel is kept waiting by it."""
+        self._block_what_hangs(now)
+        return self._slots.give_up(now) if self.next_due() <= now else None
+
     def _sent(self, request: Request, now: float) -> Request:
         self._budget.spend(now)
-        self._under_way[request] = None
+        self._slots.take(request)
         self._tally.sent(request)
         return request
 
@@ -270,7 +291,7 @@ class Scheduler:
 
     def abandon(self, request: Request, now: float) -> None:
         """Take back a request that was cancelled before it brought anything."""
-        self._under_way.pop(request, None)
+        self._slots.free(request)
         self._scopes[request.scope].again(request)
 
     def record(self, request: Request, outcome: Outcome, now: float) -> None:
@@ -287,7 +308,9 @@ class Scheduler:
             now: seconds on the monotonic clock.
         """
         scope = self._scopes[request.scope]
-        self._under_way.pop(request, None)
+        self._slots.free(request)
+        if not isinstance(outcome, TransportError):
+            self._slots.heard(request, now)
         if isinstance(outcome, CredentialsRenewed):
             for each in self._scopes.values():
                 each.renewed()
@@ -760,9 +783,9 @@ class Scheduler:
     def _leaves_at(self, now: float) -> float:
         """Return when the next request may leave: by the budget, and by how many are under way."""
         ready = max(self._budget.ready_at, now)
-        if len(self._under_way) < self._settings.max_at_once:
+        if not self._slots.is_full:
             return ready
-        return max(ready, next(iter(self._under_way)).sent_at + self._settings.request_timeout)
+        return max(ready, next(iter(self._slots.under_way)).sent_at + self._settings.request_timeout)
 
     def _poll_last_again(self, now: float) -> None:
         """Plan anew the final polls that a failure keeps from leaving as planned."""

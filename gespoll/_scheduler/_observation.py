@@ -56,6 +56,10 @@ class Scope:
     outage: Outage
     verify: Verify
     verify_by_list: VerifyByList
+    _list_hangs: bool = False
+    """Whether the list may not take the last slot for a request."""
+    _queries_hang: bool = False
+    """Whether queries may not."""
     _pages_in_row: int = 0
     """Pages sent since the last query."""
 
@@ -156,11 +160,21 @@ class Scope:
 
     def next_due(self) -> float:
         """Tell when a request is due; it may not leave before the budget allows it."""
-        return max(min(self.listing.due(), self.queries.due(), self._verification_due), self.hold.until)
+        pages = math.inf if self._list_hangs else self.listing.due()
+        queries = math.inf if self._queries_hang else self.queries.due()
+        return max(min(pages, queries, self._verification_due), self.hold.until)
 
     @property
     def _verification_due(self) -> float:
-        return min(self.verify.due(), self.verify_by_list.due())
+        by_query = math.inf if self._queries_hang else self.verify.due()
+        return min(by_query, math.inf if self._list_hangs else self.verify_by_list.due())
+
+    def block(self, *, is_list: bool, is_blocked: bool) -> None:
+        """Send nothing by one of the channels, or again: it hangs, and one slot is left for those that answer."""
+        if is_list:
+            self._list_hangs = is_blocked
+        else:
+            self._queries_hang = is_blocked
 
     def verification_due(self) -> float:
         """Return when a job is to be verified, if nothing else is to be sent then."""
@@ -174,7 +188,11 @@ class Scope:
         """Give the request that verifies what one channel alone shows, where nothing else is due in any scope."""
         if self.hold.until > now:
             return None
-        return self._counted(self.verify.next(now) or self.verify_by_list.next(now), now)
+        return self._counted(self._verification(now), now)
+
+    def _verification(self, now: float) -> Request | None:
+        request: Request | None = None if self._queries_hang else self.verify.next(now)
+        return self.verify_by_list.next(now) if request is None and not self._list_hangs else request
 
     def _counted(self, request: Request | None, now: float) -> Request | None:
         if request is not None:
@@ -184,8 +202,7 @@ class Scope:
 
     def _overdue(self, now: float) -> Request | None:
         """Give the request that verifies what has not been verified for too long, however little the budget leaves."""
-        request = self.verify.next(now) if self.verify.must() else None
-        return self.verify_by_list.next(now) if request is None and self.verify_by_list.must() else request
+        return self._verification(now) if self.verify.must() or self.verify_by_list.must() else None
 
     @property
     def verifications(self) -> int:
@@ -196,8 +213,8 @@ class Scope:
         request = self._overdue(now)
         if request is not None:
             return request
-        queries = self.queries.pace.ready_at <= now
-        if self.listing.due() <= now and not (queries and self._is_turn_of_queries(now)):
+        queries = self.queries.pace.ready_at <= now and not self._queries_hang
+        if self.listing.due() <= now and not self._list_hangs and not (queries and self._is_turn_of_queries(now)):
             request = self.listing.next(now)
             if request is not None:
                 self._pages_in_row += 1
