@@ -175,7 +175,8 @@ class Loop:
         if self._observing is not None:
             self._observing.counted(ledger)
         self._due_changed.set()
-        self._deadline_changed.set()
+        if ledger.job_timeout is not None or len(self._under_way) >= self._settings.max_at_once:
+            self._deadline_changed.set()
 
     def check(self, snapshot: Snapshot) -> None:
         """Refuse a snapshot of another source.

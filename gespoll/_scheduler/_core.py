@@ -292,6 +292,7 @@ class Scheduler:
     def abandon(self, request: Request, now: float) -> None:
         """Take back a request that was cancelled before it brought anything."""
         self._slots.free(request)
+        self._block_what_hangs(now)
         self._scopes[request.scope].again(request)
 
     def record(self, request: Request, outcome: Outcome, now: float) -> None:
@@ -311,6 +312,7 @@ class Scheduler:
         self._slots.free(request)
         if not isinstance(outcome, TransportError):
             self._slots.heard(request, now)
+        self._block_what_hangs(now)
         if isinstance(outcome, CredentialsRenewed):
             for each in self._scopes.values():
                 each.renewed()

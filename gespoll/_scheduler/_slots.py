@@ -34,7 +34,9 @@ class Slots:
     _heard_at: dict[ChannelKey, float] = attrs.field(factory=dict)
     """When something last came from each channel."""
     _patience: dict[ChannelKey, float] = attrs.field(factory=dict)
-    """Seconds, of channels of which a request was given up and that were not heard since."""
+    """Seconds, of channels that take longer than an interval, or of which a request was given up."""
+    _given_up: set[ChannelKey] = attrs.field(factory=set)
+    """Channels of which a request was given up and that were not heard since."""
 
     @property
     def is_full(self) -> bool:
@@ -52,11 +54,12 @@ class Slots:
     def heard(self, request: Request, now: float) -> None:
         """Note that something came from a channel."""
         self._heard_at[channel_of(request)] = now
-        self._patience.pop(channel_of(request), None)
+        self._patience[channel_of(request)] = max(2 * (now - request.sent_at), self.interval)
+        self._given_up.discard(channel_of(request))
 
     def hanging(self, now: float) -> set[ChannelKey]:
         """Return the channels that hang."""
-        return {*self._patience, *(channel_of(request) for at, request in self._silent() if at <= now)}
+        return {*self._given_up, *(channel_of(request) for at, request in self._silent() if at <= now)}
 
     def _silent(self) -> Iterator[tuple[float, Request]]:
         """Yield the requests since which nothing came from their channel, and from when on they count as hanging."""
@@ -81,5 +84,6 @@ class Slots:
         if not self.is_full or self.at_most == 1 or request is None or at > now:
             return None
         channel = channel_of(request)
+        self._given_up.add(channel)
         self._patience[channel] = 2 * self._patience.get(channel, self.interval)
         return request
