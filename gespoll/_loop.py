@@ -50,11 +50,17 @@ class _UnderWay:
 
     scope: anyio.CancelScope
     withdrawn: bool = False
+    given_up: bool = False
+    """Whether it hung while others had to leave."""
     stopped: bool = False
     _stops: anyio.Event | None = None
 
     def withdraw(self) -> None:
         self.withdrawn = True
+        self.scope.cancel()
+
+    def give_up(self) -> None:
+        self.given_up = True
         self.scope.cancel()
 
     async def has_stopped(self) -> None:
@@ -173,7 +179,7 @@ class Loop:
         if self._observing is not None:
             self._observing.counted(ledger)
         self._due_changed.set()
-        if ledger.job_timeout is not None:
+        if ledger.job_timeout is not None or len(self._under_way) >= self._settings.max_at_once:
             self._deadline_changed.set()
 
     def check(self, snapshot: Snapshot) -> None:
@@ -268,17 +274,25 @@ class Loop:
     async def _keep_time(self) -> None:
         while True:
             self._deadline_changed = anyio.Event()
-            self._wakes_at = self._scheduler.next_deadline()
+            self._wakes_at = min(self._scheduler.next_deadline(), self._scheduler.next_giving_up())
             with anyio.CancelScope(deadline=self._wakes_at):
                 await self._deadline_changed.wait()
             self._scheduler.pass_deadlines(anyio.current_time())
+            self._give_up_hanging()
             self._due_changed.set()
             self._tell()
+
+    def _give_up_hanging(self) -> None:
+        request = self._scheduler.give_up_hanging(anyio.current_time())
+        if request is not None and request in self._under_way:
+            self._under_way[request].give_up()
 
     async def _perform(self, request: Request) -> None:
         outcome: Outcome | None = None
         sent = _UnderWay(anyio.CancelScope(deadline=anyio.current_time() + self._settings.request_timeout))
         self._under_way[request] = sent
+        if len(self._under_way) >= self._settings.max_at_once:
+            self._deadline_changed.set()  # one that hangs may have to be given up
         try:
             with sent.scope:
                 outcome = await self._ask(request)
@@ -290,8 +304,15 @@ class Loop:
             del self._under_way[request]
             sent.stops()
         if outcome is None and not sent.withdrawn:
-            outcome = TransportError(f"no reply came within request_timeout={self._settings.request_timeout:g} s")
+            outcome = TransportError(self._silence(request, sent))
         await self._record(request, outcome)
+
+    def _silence(self, request: Request, sent: _UnderWay) -> str:
+        if not sent.given_up:
+            return f"no reply came within request_timeout={self._settings.request_timeout:g} s"
+        waited = anyio.current_time() - request.sent_at
+        at_once = self._settings.max_at_once
+        return f"no reply came within {waited:.3g} s, and others were kept waiting by max_at_once={at_once}"
 
     async def _record(self, request: Request, outcome: Outcome | None) -> None:
         now = anyio.current_time()

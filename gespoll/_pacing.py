@@ -159,11 +159,14 @@ class Hold:
         """Note a good answer, or a time in which nobody asked: either ends a row of failures."""
         self._streak = None
 
-    def failed(self, error: SourceError, sent_at: float, now: float) -> None:
-        """Hold the scope as a failed look demands: by Retry-After, by throttling, by failures in a row."""
+    def asked(self, error: SourceError, now: float) -> None:
+        """Hold the scope by Retry-After, whatever else the reply says, and whomever it ends."""
         asked = wait_asked(error)
         if asked is not None:
             self.until = max(self.until, now + asked)
+
+    def failed(self, error: SourceError, sent_at: float, now: float) -> None:
+        """Hold the scope as a failed look demands: by throttling, by failures in a row."""
         if sent_at < self._failed_at:
             return
         self._failed_at = now

@@ -64,6 +64,7 @@ class Desk:
         self.unlisted: set[str] = set()
         self.order: Callable[[list[str]], list[str]] = list
         self.list_lag = 0.0
+        self.listed: dict[str, Story] = {}
         self.ignores_offset = False
 
     def watch(self, job_ids: Iterable[str], graph: str | None = "g", **fields: Any) -> Ledger:
@@ -123,7 +124,11 @@ class Desk:
         if self.list_error is not None:
             return self.list_error  # type: ignore[return-value]
         shown = [job_id for job_id in self.stories if job_id not in self.unlisted]
-        readings = {job_id: self._story(job_id, self.now - self.list_lag) for job_id in self.order(shown)}
+        then = self.now - self.list_lag
+        readings = {
+            job_id: self.listed[job_id](then) if job_id in self.listed else self._story(job_id, then)
+            for job_id in self.order(shown)
+        }
         jobs = [reading for reading in readings.values() if isinstance(reading, Job)]
         offset = 0 if self.ignores_offset else request.offset
         page = jobs[offset : offset + min(request.limit, self.max_page)]

@@ -1225,7 +1225,7 @@ class TestListShapes:
 
     @pytest.mark.parametrize("freeze_at", [0.0, 6.0])
     async def test_list_that_stands_still(self, freeze_at: float) -> None:
-        """One query in twenty is a canary; it finds out, and single queries serve."""
+        """Jobs are verified by queries in turn; that finds out, and queries serve."""
         async with FakeGES() as ges, polling(ges) as poller:
             refs = add_imports(ges, 60, end=20)
             async with anyio.create_task_group() as tasks:

@@ -55,12 +55,12 @@ def test_two_jobs_are_shown_by_one_window_no_larger_than_it_needs_to_be() -> Non
 
 
 def test_many_jobs_cost_one_window_an_interval() -> None:
-    """A page shows them all; a canary query now and then is all that comes on top."""
+    """A page shows them all; verification is all that comes on top."""
     desk = desk_of(500)
     desk.watch(map(str, range(500)))
     desk.run(until=99)
     assert len(desk.windows) == 20
-    assert len(desk.queries) <= 2
+    assert len(desk.queries) == desk.scheduler.statistics().verifications
 
 
 def test_a_job_the_list_lacks_is_queried_in_the_same_round() -> None:
@@ -74,7 +74,7 @@ def test_a_job_the_list_lacks_is_queried_in_the_same_round() -> None:
 
 
 def test_queries_the_list_makes_needless_are_not_sent() -> None:
-    """Jobs that appear in the next sweep are not asked for one by one."""
+    """Jobs that appear in the next scan are not asked for one by one."""
     desk = desk_of(200)
     desk.unlisted = set(desk.stories)
     desk.stories["other"] = ends_at("other", 0)
@@ -134,15 +134,6 @@ def test_a_list_that_does_not_pay_is_left_for_a_while() -> None:
     assert len(desk.windows) <= 12  # four pages at 0, 10 and 30 seconds
 
 
-def test_a_frozen_list_is_found_out_and_distrusted() -> None:
-    """A canary query shows an end that the list, asked later, denies: single queries serve."""
-    desk = desk_of(100, end=50)
-    desk.list_lag = 1e6
-    ledger = desk.watch(map(str, range(100)))
-    desk.run(until=400)
-    assert len(finals(ledger)) == 100
-
-
 def test_a_late_list_costs_time_and_no_truth() -> None:
     """States that the list tells late are told late, and right."""
     rng = random.Random(1)
@@ -175,7 +166,7 @@ def test_jobs_without_a_graph_end_with_advice_when_the_list_is_refused() -> None
 
 
 def test_a_watch_that_joins_later_is_looked_at_within_an_interval() -> None:
-    """Newcomers are shown by the next sweep."""
+    """Newcomers are shown by the next scan."""
     desk = desk_of(100)
     desk.watch(map(str, range(50)))
     desk.run(until=7)
@@ -540,3 +531,109 @@ def test_dropped_connections_do_not_suspend_a_list() -> None:
     run_slowly(desk, 60.0, 0.3)
     assert desk.windows[-1].sent_at > 25.0
     assert desk.scheduler._scopes[""].listing.in_rounds
+
+
+def test_pages_that_are_due_and_first_confirmations_take_turns() -> None:
+    """A hundred successes at once, whose files only queries tell, hold up no page of the list."""
+    stories = {str(n): ends_at(str(n), 8.0, name="ImportGraph", is_import=True) for n in range(100)}
+    stories |= {f"late {n}": ends_at(f"late {n}", 12.0, "failed") for n in range(10)}
+    desk = Desk(stories, listing=True)
+    ledger = desk.watch(stories)
+    desk.run(until=16.0)
+    assert {f"late {n}" for n in range(10)} <= set(finals(ledger))
+
+
+def test_confirmations_and_retries_take_a_quarter_while_pages_are_due() -> None:
+    """Six hundred jobs are denied again and again beside a list of small pages; either would use up the budget."""
+    desk = desk_of(400)
+    desk.max_page = 4
+    desk.watch(map(str, range(1000)))
+    desk.run(until=120)
+    sent = "".join("query " if isinstance(request, Get) else "page " for request in desk.asked)
+    assert "page page page query " * 10 in sent
+
+
+def run_hanging(desk: Desk, until: float, hangs: Callable[[Request], bool], timeout: float = 30.0) -> None:
+    """Let time pass, with a round trip of 0.3 s; some requests hang until they are given up."""
+    under_way: list[tuple[float, Request, bool]] = []
+    while True:
+        returns = min(under_way, key=lambda each: each[0], default=None)
+        at = math.inf if returns is None else returns[0]
+        due = min(desk.scheduler.next_due(), desk.scheduler.next_deadline()) if len(under_way) < 10 else math.inf
+        if min(due, at) > until:
+            return
+        desk.now = max(desk.now, min(due, at))
+        if returns is not None and at <= due:
+            under_way.remove(returns)
+            desk.answer(returns[1], TransportError("no reply") if returns[2] else None)
+        elif (request := desk.scheduler.next_request(desk.now)) is not None:
+            desk.asked.append(request)
+            is_hung = hangs(request)
+            under_way.append((desk.now + (timeout if is_hung else 0.3), request, is_hung))
+
+
+def test_a_page_that_hangs_while_jobs_are_looked_for_does_not_stop_the_cycle() -> None:
+    """It is asked for again after an interval, and shows the newcomers and the others."""
+    desk = desk_of(40, end=14.0)
+    ledger = desk.watch(map(str, range(20)))
+    run_hanging(desk, 7.0, lambda _: False)
+    desk.watch(map(str, range(20, 40)))
+    hung: list[Request] = []
+
+    def hangs(request: Request) -> bool:
+        if isinstance(request, Window) and not hung:
+            hung.append(request)
+        return request in hung
+
+    run_hanging(desk, 25.0, hangs)
+    assert len(finals(ledger)) == 20
+
+
+def test_a_window_that_hangs_does_not_stop_its_cycle() -> None:
+    """The next one begins all the same, and asks for its jobs again."""
+    desk = desk_of(20, end=9.0)
+    ledger = desk.watch(map(str, range(20)))
+    hung: list[Request] = []
+
+    def hangs(request: Request) -> bool:
+        if isinstance(request, Window) and request.sent_at > 4.0 and not hung:
+            hung.append(request)
+        return request in hung
+
+    run_hanging(desk, 20.0, hangs)
+    assert hung
+    assert len(finals(ledger)) == 20
+
+
+@pytest.mark.parametrize("since", [0.0, 7.0])
+def test_a_list_that_only_hangs_stops_nobody(since: float) -> None:
+    """Its jobs are queried, whether it ever answered or not."""
+    desk = desk_of(20, end=17.0)
+    ledger = desk.watch(map(str, range(20)))
+    run_hanging(desk, 29.0, lambda request: isinstance(request, Window) and request.sent_at >= since)
+    assert len(finals(ledger)) == 20
+    assert len(desk.windows) <= 7
+
+
+def test_jobs_that_leave_the_list_at_their_end_say_nothing_against_its_order() -> None:
+    """Three of twenty end in each cycle, far more than a list in order loses: the others are shown as before."""
+    stories = {str(n): ends_at(str(n), 10.0 + 1.6 * (n * 7 % 60)) for n in range(60)}
+    desk = Desk(stories, listing=True)
+    desk.listed = {str(n): seen_until(10.0 + 1.6 * (n * 7 % 60), job(str(n))) for n in range(60)}
+    desk.watch(stories)
+    run_slowly(desk, 90.0, 0.3)
+    listing = desk.scheduler._scopes[""].listing
+    assert not listing.is_jumbled(desk.now)
+    assert listing.serves(desk.now)
+
+
+def test_a_list_without_order_is_read_twice_in_a_cycle() -> None:
+    """Each page is drawn anew: what one walk misses, the next one shows, and hardly a job ends late."""
+    rng = random.Random(3)
+    desk = Desk({str(n): ends_at(str(n), 20.0 + n / 5) for n in range(400)}, listing=True)
+    desk.order, desk.max_page = lambda ids: rng.sample(ids, len(ids)), 200
+    ledger = desk.watch(desk.stories)
+    desk.run(until=130)
+    lags = sorted(change.observed_at - 20.0 - int(job_id) / 5 for job_id, change in finals(ledger).items())
+    assert len(lags) == 400
+    assert lags[395] < 12.0

@@ -31,6 +31,7 @@ from gespoll._pacing import (
     look_delay,
     wait_asked,
 )
+from tests.desk import Desk, ends_at
 
 DOWN = ServiceUnavailable("down")
 
@@ -318,3 +319,19 @@ class TestOutage:
         assert not outage.failed(ServiceUnavailable("x", retry_after=10**6), sent_at=1199, now=1199)
         assert not outage.failed(DOWN, sent_at=2000, now=2099)
         assert outage.failed(DOWN, sent_at=2000, now=2100)
+
+
+@pytest.mark.parametrize("listing", [False, True])
+@pytest.mark.parametrize("error_type", [PermissionDenied, RequestRejected])
+def test_a_retry_after_in_the_reply_that_ends_a_job_holds_the_next(
+    error_type: type[SourceError], *, listing: bool
+) -> None:
+    """The scope waits as it was asked to, though nobody is left in it for the moment."""
+    error = error_type("no", status=403, retry_after=40.0)
+    desk = Desk({"a": lambda _: error, "b": ends_at("b", 0.0)}, listing=listing)
+    first = desk.watch(["a"])
+    desk.answer(desk.next())
+    desk.scheduler.leave(first)
+    desk.watch(["b"])
+    desk.next()
+    assert desk.now >= 40.0

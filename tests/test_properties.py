@@ -70,7 +70,7 @@ def left_over(poller: Poller) -> dict[str, int]:
     scheduler = loop._scheduler
     kept = {"requests": loop._under_way, "watches": loop._ledgers, "deadlines": scheduler._deadlines}
     for scope in scheduler._scopes.values():
-        kept |= {"jobs": range(scope.kept), "sweep": scope.listing.sweep or ()}
+        kept |= {"jobs": range(scope.kept), "scan": scope.listing.scan or ()}
     return {name: len(things) for name, things in kept.items() if things}
 
 

@@ -97,3 +97,15 @@ def test_clearing_forgets_all_plans() -> None:
     singles.at(record_of("b"), 0.0)
     singles.clear()
     assert (len(singles), singles.due()) == (0, math.inf)
+
+
+def test_confirmations_newcomers_and_jobs_in_turn_take_turns() -> None:
+    """However many there are of one kind, each of the others gets a third."""
+    singles = Singles()
+    for number in range(30):
+        singles.soon(record_of(f"new {number}"))
+        singles.at(record_of(f"own {number}"), 0.0)
+    for number in range(3):
+        singles.later(record_of(f"turn {number}"), 0.0)
+    first = taken(singles, 1.0)[:9]
+    assert [job_id.split()[0] for job_id in first] == ["own", "new", "turn"] * 3

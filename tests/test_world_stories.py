@@ -1,7 +1,4 @@
-"""The shortest story of each fault that worlds can show: numbers are those of the list of faults.
-
-A story that is an expected failure shows a fault of today. When it is mended the mark goes, and the story stays.
-"""
+"""The shortest story of each fault that worlds can show: numbers are those of the list of faults."""
 
 from __future__ import annotations
 
@@ -65,11 +62,6 @@ def waiting(*cases: Case, graph: str | None = "g0", **fields: Any) -> Wait:
 def ends(log: Log) -> dict[str, Taken]:
     """Return the end of each job."""
     return {change.job_id: change for change in log.taken() if change.is_final}
-
-
-def fault(number: str, what: str) -> pytest.MarkDecorator:
-    """Mark a story that shows a fault of today."""
-    return pytest.mark.xfail(strict=True, raises=AssertionError, reason=f"{number}: {what}")
 
 
 def holds(story: World) -> None:
@@ -198,16 +190,14 @@ def test_a_deadline_passes_while_the_service_asks_to_wait() -> None:
     assert ends(log)["job-0"].observed_at <= 6.0
 
 
-@fault("A12", "a list that is behind for all is believed")
 def test_a_list_that_is_behind_for_all_is_found_out_within_twelve_cycles() -> None:
-    """The first verification of a job that has moved tells that the list is stale."""
+    """The first verification of a job that has moved tells that the list is stale (A12)."""
     frozen = silent(lie(Manner.FROZEN, at=5.0))
     holds(world(*[case(number, listed=frozen, is_import=False, ends_at=100.0) for number in range(4)]))
 
 
-@fault("A12", "a list that is behind for one job is believed")
 def test_a_job_that_is_frozen_in_the_list_alone_is_verified_in_its_turn() -> None:
-    """One stale entry among many is found out by queries, one every twelve cycles at least."""
+    """One stale entry among many is found out by queries, one every twelve cycles at least (A12)."""
     frozen = silent(lie(Manner.FROZEN, at=5.0))
     jobs = [case(number, is_import=False, ends_at=math.inf) for number in range(6)]
     stale = case(6, listed=frozen, is_import=False, ends_at=20.0)

@@ -23,6 +23,7 @@ from gespoll._errors import (
     ServiceUnavailable,
     SourceError,
     Throttled,
+    TransportError,
 )
 from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import Hit, Hold, Outage, RequestBudget, hit_of, is_answer
@@ -37,8 +38,11 @@ from gespoll._scheduler._record import Key, Profile, Record, merged, profile_of
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._scan import Scan
 from gespoll._scheduler._settings import Settings
+from gespoll._scheduler._slots import ChannelKey, Slots
 from gespoll._scheduler._statistics import Explanation, Statistics, Tally
 from gespoll._scheduler._verdict import Line, Phase, Verdict
+from gespoll._scheduler._verify import Verify
+from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 
@@ -78,10 +82,10 @@ class Scheduler:
         self._numbers = 0
         self._stale = 0
         self._unknown_words: set[str] = set()
-        self._suspects: set[Window] = set()
         self._profiles: dict[Profile, Profile] = {}
         self._expiring: dict[Ledger, None] = {}
-        self._under_way: dict[Request, None] = {}
+        self._slots = Slots(settings.max_at_once, settings.interval)
+        self._blocked: set[ChannelKey] = set()
         self._last_readings: dict[Key, Job] = {}
         self._tally = Tally()
         self.fatal: Exception | None = None
@@ -247,15 +251,38 @@ class Scheduler:
             self.pass_deadlines(now)
         if self._budget.ready_at > now:
             return None
+        self._block_what_hangs(now)
         scopes = self._scopes.values()
         for scope in scopes if len(scopes) == 1 else sorted(scopes, key=Scope.next_due):
             request = scope.next_request(now)
             if request is not None:
-                self._budget.spend(now)
-                self._under_way[request] = None
-                self._tally.sent(request)
-                return request
-        return None
+                return self._sent(request, now)
+        idle = min(scopes, key=Scope.verification_due, default=None)
+        request = None if idle is None else idle.next_to_verify(now)
+        return None if request is None else self._sent(request, now)
+
+    def _block_what_hangs(self, now: float) -> None:
+        """Let the last slot to channels that answer, or were never asked (rule 18)."""
+        blocked = self._slots.blocked(now)
+        for name, is_list in blocked ^ self._blocked:
+            self._scopes[name].block(is_list=is_list, is_blocked=(name, is_list) in blocked)
+        self._blocked = blocked
+
+    def next_giving_up(self) -> float:
+        """Return when a request that hangs is to be given up, as far as is known; infinite while a slot is free."""
+        at = self._slots.next_time()
+        return max(at, self.next_due()) if at < math.inf else math.inf
+
+    def give_up_hanging(self, now: float) -> Request | None:
+        """Return the request that has hung for longest, where another channel is kept waiting by it."""
+        self._block_what_hangs(now)
+        return self._slots.give_up(now) if self.next_due() <= now else None
+
+    def _sent(self, request: Request, now: float) -> Request:
+        self._budget.spend(now)
+        self._slots.take(request)
+        self._tally.sent(request)
+        return request
 
     def ref_of(self, request: Get) -> JobRef:
         """Tell which job a single query is about, in the graph where it can be found."""
@@ -273,21 +300,15 @@ class Scheduler:
             profile = record.profile
             if profile is None or profile.word != word or record.care is not None or everything:
                 wanted.append(at)
-        if scope.ends:
-            self._suspect(scope, request, ids, words)
+        if scope.verify.compares:
+            extra = {at for at, job_id in enumerate(ids) if words[at] and scope.verify.wants(job_id)}
+            return sorted(extra.union(wanted)) if extra else wanted
         return wanted
-
-    def _suspect(self, scope: Scope, request: Window, ids: Sequence[str], words: Sequence[str | None]) -> None:
-        """Note whether a list tells as open what single queries told long ago to have ended."""
-        for job_id, word in zip(ids, words, strict=True):
-            if word and scope.contradicts(job_id, request.sent_at) and not self._source.status_of(word).is_terminal:
-                self._suspects.add(request)
 
     def abandon(self, request: Request, now: float) -> None:
         """Take back a request that was cancelled before it brought anything."""
-        self._under_way.pop(request, None)
-        if isinstance(request, Window):
-            self._suspects.discard(request)
+        self._slots.free(request)
+        self._block_what_hangs(now)
         self._scopes[request.scope].again(request)
 
     def record(self, request: Request, outcome: Outcome, now: float) -> None:
@@ -304,9 +325,10 @@ class Scheduler:
             now: seconds on the monotonic clock.
         """
         scope = self._scopes[request.scope]
-        self._under_way.pop(request, None)
-        if isinstance(request, Window) and not isinstance(outcome, ListWindow):
-            self._suspects.discard(request)
+        self._slots.free(request)
+        if not isinstance(outcome, TransportError):
+            self._slots.heard(request, now)
+        self._block_what_hangs(now)
         if isinstance(outcome, CredentialsRenewed):
             for each in self._scopes.values():
                 each.renewed()
@@ -335,10 +357,10 @@ class Scheduler:
         elif isinstance(outcome, Job):
             if request.graph is not None and outcome.related_graph is not None:
                 scope.queries.learn_graph(outcome.related_graph, request.graph)
+            if record.profile is not None and outcome.status.rank > record.profile.status.rank:
+                scope.verify.note_move(request.job_id, outcome.status, now)
             self._observe(scope, record, merged(outcome, record.job), Channel.QUERY, now)
-            if record.has_ended:
-                scope.ends.add(request.job_id, now)
-            else:
+            if not record.has_ended:
                 self._judge_queried(scope, record, now)
         self._looked([record], Channel.QUERY, request.sent_at, now)
 
@@ -362,8 +384,7 @@ class Scheduler:
         scan = scope.end_page(request, outcome, now)
         if scan is not None:
             self._end_scan(scope, scan, now)
-        if request in self._suspects:
-            self._suspects.discard(request)
+        if scope.verify.compare(outcome.jobs, request.sent_at, now):
             scope.distrust(now)
 
     def _says_more(self, record: Record[Ledger], jobs: Mapping[str, Job], window: ListWindow) -> bool:
@@ -605,6 +626,7 @@ class Scheduler:
             self._throttled(scope, request, error, now)
         hit = hit_of(error, listing=isinstance(request, Window))
         is_over = False
+        scope.hold.asked(error, now)
         if is_answer(error):
             scope.answered(request)
         elif hit is Hit.DELAY:
@@ -630,6 +652,7 @@ class Scheduler:
         (pace if error.policy == "api" else self._budget).throttled(error, request.sent_at, now)
 
     def _list_failed(self, scope: Scope, request: Window, error: SourceError, hit: Hit, now: float) -> None:
+        scope.verify_by_list.lost(request)
         if hit is Hit.LIST:
             if scope.window_refused(request, error, now):
                 self._judge_dependents(scope, now)
@@ -708,6 +731,7 @@ class Scheduler:
         """Tell what was done so far."""
         scopes = [scope for scope in self._scopes.values() if scope.records]
         return self._tally.statistics(
+            verifications=sum(scope.verifications for scope in self._scopes.values()),
             open_jobs=sum(len(scope.records) for scope in scopes),
             rate=min([self._budget.rate, *(scope.rate for scope in scopes)]),
             period=max((scope.period for scope in scopes), default=self._settings.interval),
@@ -792,9 +816,9 @@ class Scheduler:
     def _leaves_at(self, now: float) -> float:
         """Return when the next request may leave: by the budget, and by how many are under way."""
         ready = max(self._budget.ready_at, now)
-        if len(self._under_way) < self._settings.max_at_once:
+        if not self._slots.is_full:
             return ready
-        return max(ready, next(iter(self._under_way)).sent_at + self._settings.request_timeout)
+        return max(ready, next(iter(self._slots.under_way)).sent_at + self._settings.request_timeout)
 
     def _poll_last_again(self, now: float) -> None:
         """Plan anew the final polls that a failure keeps from leaving as planned."""
@@ -833,5 +857,7 @@ class Scheduler:
             queries = Queries(name, has_list, settings.interval, self._rng, RequestBudget(rate))
             listing = Listing(queries, RequestBudget(rate))
             outage = Outage(settings.outage_timeout, FIRST_PATIENCE)
-            self._scopes[name] = Scope(queries, listing, Hold(self._rng), outage)
+            by_query = Verify(queries, listing, settings.verify)
+            by_list = VerifyByList(queries, listing, settings.verify)
+            self._scopes[name] = Scope(queries, listing, Hold(self._rng), outage, by_query, by_list)
         return self._scopes[name]

@@ -22,7 +22,6 @@ _CALM = 0.7
 _CAUTION = 1.5
 _SLACK_AT_MOST = 0.25
 _TREND = 10.0  # seconds over which a speed is averaged
-_TRIES = 16
 _STRIDE = 500
 
 Place = tuple[int, Record[Any]]
@@ -50,7 +49,7 @@ class Line:
     """Whether entries come at the start of the list, and move the others steadily."""
     expected: int = 0
     """Jobs that the windows of this round were to show."""
-    lost: int = 0
+    lost: list[Record[Any]] = attrs.field(factory=list)
     """Those that they did not show."""
     _parts: list[list[Record[Any]]] = attrs.field(factory=list)
     """The jobs, as windows showed them: parts in the order of the list."""
@@ -63,7 +62,6 @@ class Line:
     _based_at: float = 0.0
     _speed: float = 0.0
     _slack: float = 0.0
-    _canary: int = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._parts))
@@ -73,7 +71,7 @@ class Line:
         self._parts = []
         self._again = []
         self._seen = []
-        self._part = self._at = self._canary = 0
+        self._part = self._at = 0
         self._slack = 0.0
 
     def begin_round(self, under_way: Iterable[Sequence[Record[Any]]] = ()) -> None:
@@ -95,7 +93,8 @@ class Line:
         self._seen = []
         self._part = self._at = 0
         self.round += 1
-        self.expected = self.lost = 0
+        self.expected = 0
+        self.lost = []
 
     def _is_due(self, record: Record[Any]) -> bool:
         return record.place is not None and record.seen != self.round and record.watchers is not None
@@ -241,7 +240,7 @@ class Line:
                 self._again.append(record)
             else:
                 lost.append(record)
-        self.lost += len(lost)
+        self.lost += lost
         return lost
 
     def missed_late(self, records: Sequence[Record[Any]], shown: Iterable[str]) -> list[Record[Any]]:
@@ -249,23 +248,6 @@ class Line:
         ids, round_ = set(shown), self.round
         unseen = [each for each in records if each.seen != round_ and each.place is not None and not each.has_ended]
         return [record for record in unseen if record.ref.job_id not in ids]
-
-    def next_canary(self) -> Record[Any] | None:
-        """Take the next job in turn that can be queried by itself."""
-        count = len(self)
-        for _ in range(min(_TRIES, count)):
-            self._canary = (self._canary + 1) % count
-            record = self._nth(self._canary)
-            if record.place is not None and record.watchers is not None and record.graph is not None:
-                return record
-        return None
-
-    def _nth(self, number: int) -> Record[Any]:
-        for part in self._parts:
-            if number < len(part):
-                return part[number]
-            number -= len(part)
-        raise IndexError(number)
 
 
 def _place(record: Record[Any]) -> int:

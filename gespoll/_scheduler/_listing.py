@@ -9,7 +9,8 @@ nor that it tells the truth; each is found out, and a list that does not serve i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import islice
 from typing import Any, Literal
@@ -72,7 +73,13 @@ class Listing:
     cost: int = 0
     """Requests of the last round."""
     under_way: dict[Window, int] = attrs.field(factory=dict)
-    """The windows asked for, and in which round each was."""
+    """The windows asked for, in that order, and in which round each was."""
+    _patience: float = 0.0
+    """Seconds after which a window that was not answered holds up nothing any more; an interval at least."""
+    _reads_again: bool = False
+    """Whether the scan is the second of its round."""
+    _page_hangs: bool = False
+    """Whether a page of the scan hung, and was asked for again."""
     _unlocated: dict[str, None] = attrs.field(factory=dict)
     _fresh: int = 0
     failing_since: float = math.inf
@@ -96,7 +103,6 @@ class Listing:
     _bad_rounds: int = 0
     _is_scattered: bool = False
     _alternates: bool = False
-    _page_was_last: bool = True
     _failures: int = 0
     _answered_at: float = -math.inf
     """When a page came last, or the list was first asked for."""
@@ -195,6 +201,41 @@ class Listing:
             record.place = None
             self._unlocated[record.ref.job_id] = None
 
+    def disbelieve(self, job_id: str, now: float) -> None:
+        """Query a job by itself whose entry is behind, as long as it is."""
+        record = self._records.get(job_id)
+        if record is not None:
+            self.queries.disbelieved.add(job_id)
+            self._unlocated.pop(job_id, None)
+            record.place = None
+            self.queries.in_turn(record, now)
+
+    def believe(self, job_id: str) -> None:
+        """Let the list show a job again whose entry is behind no more."""
+        if job_id in self.queries.disbelieved:
+            self.queries.disbelieved.discard(job_id)
+            self._unlocated[job_id] = None
+
+    @property
+    def not_shown(self) -> Collection[str]:
+        """The ids of the jobs that only queries show."""
+        return self._unlocated if self.in_rounds else self._records
+
+    @property
+    def is_left(self) -> bool:
+        """Whether it serves nobody, though there are jobs enough: it was suspended."""
+        return not self.in_rounds and len(self._records) >= LIST_FROM
+
+    @property
+    def stale_until(self) -> float:
+        """Until when it is not believed, in seconds."""
+        return self._untrue.until
+
+    @property
+    def shows_any(self) -> bool:
+        """Whether it is known where any open job stands in it."""
+        return len(self._records) > len(self._unlocated) + len(self.queries.disbelieved)
+
     @property
     def in_rounds(self) -> bool:
         """Whether the list is asked for again and again."""
@@ -220,6 +261,7 @@ class Listing:
     def _leave(self, now: float) -> None:
         """Look at every job by its own query from now on, as long as the list does not serve."""
         self._end_rounds()
+        self.queries.disbelieved.clear()
         self._served = False
         self._hunt_at = min(self._hunt_at, now)
         for job_id, record in self._records.items():
@@ -235,12 +277,43 @@ class Listing:
         if not self.in_rounds:
             due = self._taken_up_at
         elif not self._in_round:
-            due = self.round_due if self._can_begin else math.inf
-        elif self.scan is not None and self.scan.asked is not None:
-            return math.inf
+            due = max(self.round_due, self._can_begin_at)
+        elif self.scan is not None and isinstance(self.scan.asked, Window):
+            due = self._ready_at if self._passes_by else self._hung_at(self.scan.asked)
         else:
             due = self._ready_at
         return max(due, self.pace.ready_at)
+
+    # Windows that hang
+
+    def _hung_at(self, window: Window) -> float:
+        """Return when a window holds up nothing any more, if it is not answered before."""
+        return window.sent_at + max(self._patience, self.queries.interval)
+
+    @property
+    def _passes_by(self) -> bool:
+        """Whether the windows of the round go on while a page of the scan hangs."""
+        return self._page_hangs and self.line.has_next()
+
+    def _give_hung_page_up(self, scan: Scan, now: float) -> None:
+        """Ask for a page of the scan again that hangs, and for the jobs that it was to show by themselves."""
+        if isinstance(scan.asked, Window) and now >= self._hung_at(scan.asked):
+            self._wait_longer()
+            scan.asked = None
+            self._page_hangs = True
+            self._query_missing(scan)
+
+    def _query_what_hangs(self, now: float) -> None:
+        """Query the jobs of windows that hang, where the list has not answered for two rounds."""
+        oldest = next(iter(self.under_way), None)
+        if oldest is None or self._answered_at >= oldest.sent_at or self.under_way[oldest] >= self.line.round:
+            return
+        self._wait_longer()
+        for window in self.under_way:
+            self._unlocate(window.expected, now)
+
+    def _wait_longer(self) -> None:
+        self._patience = 2 * max(self._patience, self.queries.interval)
 
     @property
     def _taken_up_at(self) -> float:
@@ -249,9 +322,10 @@ class Listing:
         return max(self._unhelpful.until, self._untrue.until) if serves else math.inf
 
     @property
-    def _can_begin(self) -> bool:
-        """Whether another round may begin: not before most of this one has come back."""
-        return 2 * len(self.under_way) < max(self.cost, 2)
+    def _can_begin_at(self) -> float:
+        """When another round may begin: not before most of this one has come back, but for what hangs."""
+        wait_for = len(self.under_way) - (max(self.cost, 2) - 1) // 2
+        return self._hung_at(next(islice(self.under_way, wait_for - 1, None))) if wait_for > 0 else -math.inf
 
     def began(self, seen: int) -> float:
         """Tell when the round began in which the list showed a job, or the one before where that is longer ago."""
@@ -264,15 +338,18 @@ class Listing:
     def next(self, now: float) -> Request | None:
         """Give the next request of a round; `None` when there is none, and at the end of a round."""
         self.begin_rounds(now)
-        if not self._in_round and self.in_rounds and self._can_begin:
+        if not self._in_round and self.in_rounds and self._can_begin_at <= now:
             self._begin_round(now)
         if not self._in_round:
             return None
-        if self.scan is not None:
-            request = self._window(self.scan.offset, self.scan.limit, now)
-            self.scan.asked = request
-            return request
-        return self._next_of_line(now)
+        scan = self.scan
+        if scan is None:
+            return self._next_of_line(now)
+        self._give_hung_page_up(scan, now)
+        if scan.asked is not None:
+            return self._next_of_line(now) if self._passes_by else None
+        scan.asked = self._window(scan.offset, scan.limit, now)
+        return scan.asked
 
     def _next_of_line(self, now: float) -> Request | None:
         while (reach := self.line.next_reach(self.size.limit, now)) is not None:
@@ -285,7 +362,8 @@ class Listing:
             if self.queries.is_free(alone):
                 self._units += 1
                 return self.queries.ask(alone, now)
-        self._end_round(now)
+        if self.scan is None:
+            self._end_round(now)
         return None
 
     def _window(self, offset: int, limit: int, now: float, expected: tuple[Record[Any], ...] = ()) -> Window:
@@ -295,12 +373,15 @@ class Listing:
         self.pace.spend(now)
         return window
 
-    def takes_turns(self, now: float) -> bool:
-        """Whether a query is to go before the next page, of a scan that shows fewer jobs than it costs requests."""
-        if self.scan is None or not self._alternates or self.queries.due() > now:
-            return False
-        self._page_was_last = not self._page_was_last
-        return not self._page_was_last
+    def extra_window(self, offset: int, jobs: int, now: float) -> Window:
+        """Return a window outside of the cycles, large enough for some jobs."""
+        self.pace.spend(now)
+        return Window(self.queries.scope, offset, self.size.for_jobs(jobs), now)
+
+    @property
+    def alternates(self) -> bool:
+        """Whether pages and queries are to take turns, in a scan that shows fewer jobs than it costs requests."""
+        return self.scan is not None and self._alternates
 
     @property
     def ready_at(self) -> float:
@@ -332,6 +413,7 @@ class Listing:
             self._leave(now)
             return
         self._served = serves
+        self._query_what_hangs(now)
         self.size.begin_round(now)
         self._judge_order(now)
         self.line.begin_round([window.expected for window in self.under_way if window.expected])
@@ -339,6 +421,7 @@ class Listing:
         self.before_began, self.round_began = self.round_began, now
         self._units = 0
         self.scan = self._next_scan(now)
+        self._page_hangs = self._reads_again = False
         self._fresh = 0
 
     def _next_scan(self, now: float) -> Scan | None:
@@ -400,7 +483,8 @@ class Listing:
 
     def _judge_order(self, now: float) -> None:
         """Find out whether the list keeps its order, by how many jobs were not where they were to be."""
-        is_bad = self.line.expected >= _LOST_FROM and self.line.lost > _LOST_SHARE * self.line.expected
+        elsewhere = sum(not record.has_ended and self._is_elsewhere(record) for record in self.line.lost)
+        is_bad = self.line.expected >= _LOST_FROM and elsewhere > _LOST_SHARE * self.line.expected
         self._bad_rounds = self._bad_rounds + 1 if is_bad else 0
         if self._bad_rounds >= _BAD_ROUNDS:
             self._doubt_order(now)
@@ -410,6 +494,10 @@ class Listing:
             self._place_all(None)
             self._unlocated.update(dict.fromkeys(self._records))
 
+    def _is_elsewhere(self, record: Record[Any]) -> bool:
+        """Whether a job that a window lacked was shown since: it has not just left the list at its end."""
+        return record.place is not None or record.shown_at >= self.round_began
+
     def _doubt_order(self, now: float) -> None:
         self._bad_rounds = 0
         self._jumbled.raise_at(now)
@@ -418,8 +506,8 @@ class Listing:
         self.line.clear()
 
     def _place_all(self, place: int | None) -> None:
-        for record in self._records.values():
-            record.place = place
+        for job_id, record in self._records.items():
+            record.place = None if job_id in self.queries.disbelieved else place
 
     # What windows show
 
@@ -434,6 +522,7 @@ class Listing:
         self._answered_at = now
         if self.scan is not None and self.scan.asked is request:
             self.scan_failing_since = math.inf
+        self._patience = 2 * (now - request.sent_at)
         if request.offset:
             self._offsets_refused = 0
         self._total = window.total
@@ -450,7 +539,7 @@ class Listing:
             if scan is not None:
                 scan.see(ids, window.unread)
             if not self.is_stale(now):
-                _note_shown(places, window.unread, now)
+                _note_shown(places, window.unread | self.queries.disbelieved, now)
             self._see(request, offset, places, now)
             yield places
         self._look_for_missed(request, offset, window, now, is_placed=is_placed)
@@ -464,6 +553,8 @@ class Listing:
             return  # the list was left while this was under way: single queries serve
         if not self._served:
             places = [place for place in places if self.queries.depends_on_list(place[1])]
+        if self.queries.disbelieved:
+            places = [place for place in places if place[1].ref.job_id not in self.queries.disbelieved]
         self._found(places)
         if self.is_jumbled(now):
             for _, record in places:
@@ -513,6 +604,7 @@ class Listing:
         self.size.learn(request, window, now)
         if scan is None:
             return None
+        self._page_hangs = False
         scan.end_page(window, request.offset, request.limit)
         if scan.cut_at is not None:
             self.size.cut(scan.cut_at, now)
@@ -540,7 +632,9 @@ class Listing:
         self.scan = None
         self._alternates = False
         if self.is_jumbled(now):
-            self._weigh(scan, now)
+            if not self._reads_again:
+                self._weigh(scan, now)
+            self._read_again(scan, now)
             return
         self._query_missing(scan)
         if not self._unlocated:
@@ -550,6 +644,18 @@ class Listing:
         if self._served and not scan.found and not len(self.line):
             self._unhelpful.raise_at(now)
             self._leave(now)
+
+    def _read_again(self, scan: Scan, now: float) -> None:
+        """Read a list without order once more in the round, where that shows more jobs than it costs requests.
+
+        Where each page is drawn anew, a scan misses a quarter of the jobs, and each of two in a row misses others.
+        """
+        self._reads_again = not self._reads_again
+        if self._reads_again and self._in_round and len(scan.missing) >= LIST_FROM * scan.pages:
+            pages = len(scan.missing)
+            self.scan = Scan(
+                now, self.size.limit, scan.missing, pages_at_most=pages, trusted=self.size.trusted, overlaps=False
+            )
 
     def _weigh(self, scan: Scan, now: float) -> None:
         """Of a list without order, see whether a page shows more jobs than single queries would."""
@@ -668,8 +774,8 @@ class Listing:
         return True
 
 
-def _note_shown(places: list[Place], unread: frozenset[str], now: float) -> None:
-    """Note when a status of these jobs was read; of some it could not be."""
+def _note_shown(places: list[Place], unread: AbstractSet[str], now: float) -> None:
+    """Note when a status of these jobs was read; of some it could not be, or is not believed."""
     for _, record in places:
         if not unread or record.ref.job_id not in unread:
             record.shown_at = now

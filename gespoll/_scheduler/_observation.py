@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import attrs
 
 from gespoll._errors import SourceError, counted
 from gespoll._pacing import Hold, Outage
-from gespoll._scheduler._doubt import Ends
 from gespoll._scheduler._line import Place
 from gespoll._scheduler._listing import Listing
 from gespoll._scheduler._queries import Queries
@@ -26,9 +24,12 @@ from gespoll._scheduler._record import ASKED, Care, Record
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._scan import Scan
 from gespoll._scheduler._verdict import reported_end
+from gespoll._scheduler._verify import Verify
+from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._source import ListWindow
 
-_CANARY_EVERY = 20
+_PAGES_BESIDE_CONFIRMATIONS = 3
+"""Pages that go before a confirmation or a retry while more are due, so that those take a quarter of the budget."""
 
 
 @attrs.frozen
@@ -53,10 +54,14 @@ class Scope:
     listing: Listing
     hold: Hold
     outage: Outage
-    ends: Ends = attrs.field(factory=Ends)
-    """What single queries told of ends, beside which the list is judged."""
-    _since_canary: int = 0
-    _canaries: int = 0
+    verify: Verify
+    verify_by_list: VerifyByList
+    _list_hangs: bool = False
+    """Whether the list may not take the last slot for a request."""
+    _queries_hang: bool = False
+    """Whether queries may not."""
+    _pages_in_row: int = 0
+    """Pages sent since the last query."""
 
     @property
     def records(self) -> dict[str, Record[Any]]:
@@ -102,7 +107,8 @@ class Scope:
         self.queries.singles.clear()
         self.outage.rest()
         self.hold.answered()
-        self._since_canary = 0
+        self.verify.rest()
+        self.verify_by_list.rest()
 
     def look_now(self, records: list[Record[Any]], now: float, within: Leave) -> list[Record[Any]]:
         """Poll some jobs once more, before anything else: by the list where that takes fewer requests.
@@ -154,45 +160,76 @@ class Scope:
 
     def next_due(self) -> float:
         """Tell when a request is due; it may not leave before the budget allows it."""
-        return max(min(self.listing.due(), self.queries.due()), self.hold.until)
+        pages = math.inf if self._list_hangs else self.listing.due()
+        queries = math.inf if self._queries_hang else self.queries.due()
+        return max(min(pages, queries, self._verification_due), self.hold.until)
+
+    @property
+    def _verification_due(self) -> float:
+        by_query = math.inf if self._queries_hang else self.verify.due()
+        return min(by_query, math.inf if self._list_hangs else self.verify_by_list.due())
+
+    def block(self, *, is_list: bool, is_blocked: bool) -> None:
+        """Send nothing by one of the channels, or again: it hangs, and one slot is left for those that answer."""
+        if is_list:
+            self._list_hangs = is_blocked
+        else:
+            self._queries_hang = is_blocked
+
+    def verification_due(self) -> float:
+        """Return when a job is to be verified, if nothing else is to be sent then."""
+        return max(self._verification_due, self.hold.until)
 
     def next_request(self, now: float) -> Request | None:
         """Give the request that is due, and count it as sent; `None` when there is none."""
+        return None if self.hold.until > now else self._counted(self._next(now), now)
+
+    def next_to_verify(self, now: float) -> Request | None:
+        """Give the request that verifies what one channel alone shows, where nothing else is due in any scope."""
         if self.hold.until > now:
             return None
-        request = self._next(now)
+        return self._counted(self._verification(now), now)
+
+    def _verification(self, now: float) -> Request | None:
+        request: Request | None = None if self._queries_hang else self.verify.next(now)
+        return self.verify_by_list.next(now) if request is None and not self._list_hangs else request
+
+    def _counted(self, request: Request | None, now: float) -> Request | None:
         if request is not None:
-            self._since_canary += 1
+            self.verify.count(now)
+            self.verify_by_list.count(now)
         return request
 
+    def _overdue(self, now: float) -> Request | None:
+        """Give the request that verifies what has not been verified for too long, however little the budget leaves."""
+        return self._verification(now) if self.verify.must() or self.verify_by_list.must() else None
+
+    @property
+    def verifications(self) -> int:
+        """Requests sent to verify, so far."""
+        return self.verify.sent + self.verify_by_list.sent
+
     def _next(self, now: float) -> Request | None:
-        queries = self.queries.pace.ready_at <= now
-        if queries and self.queries.singles.is_urgent:
-            return self.queries.next(now)
-        canary = self._next_canary() if queries else None
-        if canary is not None:
-            return self.queries.ask(canary, now)
-        listing = self.listing.due() <= now and not (queries and self.listing.takes_turns(now))
-        request = self.listing.next(now) if listing else None
-        return self.queries.next(now) if request is None and queries else request
+        request = self._overdue(now)
+        if request is not None:
+            return request
+        queries = self.queries.pace.ready_at <= now and not self._queries_hang
+        if self.listing.due() <= now and not self._list_hangs and not (queries and self._is_turn_of_queries(now)):
+            request = self.listing.next(now)
+            if request is not None:
+                self._pages_in_row += 1
+                return request
+        self._pages_in_row = 0
+        return self.queries.next(now) if queries else None
 
-    def _next_canary(self) -> Record[Any] | None:
-        """Pick a job that the list shows for a single query, one request in twenty."""
-        if not self.listing.in_rounds:
-            self._since_canary = 0
-        if self._since_canary < _CANARY_EVERY:
-            return None
-        self._since_canary = 0
-        self._canaries += 1
-        record = self.listing.line.next_canary() if len(self.listing.line) else self._any_canary()
-        return None if record is None or record.state & ASKED else record
-
-    def _any_canary(self) -> Record[Any] | None:
-        """Take the next in turn of all jobs, where the list has no order."""
-        if not self.records:
-            return None
-        record = next(islice(self.records.values(), self._canaries % len(self.records), None))
-        return record if self.queries.is_free(record) else None
+    def _is_turn_of_queries(self, now: float) -> bool:
+        """Whether a query is to go before a page that is due."""
+        if self.queries.due() > now:
+            return False
+        singles = self.queries.singles
+        if singles.is_urgent or (self.listing.alternates and not singles.is_own_due(now)):
+            return self._pages_in_row >= 1
+        return self._pages_in_row >= _PAGES_BESIDE_CONFIRMATIONS and singles.is_own_due(now)
 
     # What is told of it
 
@@ -237,6 +274,8 @@ class Scope:
         due = self.queries.singles.due_of(record)
         if due is None:
             return self.listing.next_look(), "it is looked for in the list"
+        if record.ref.job_id in self.queries.disbelieved:
+            return due, "the list shows an old state of it: queried by itself, in turn"
         return due, "the list does not show it: queried by itself, in turn"
 
     # What requests brought
@@ -258,20 +297,17 @@ class Scope:
 
     def end_page(self, request: Window, window: ListWindow, now: float) -> Scan | None:
         """Plan what follows a page; gives the scan that is over with it."""
+        self.verify_by_list.end_page(request, window)
         return self.listing.end_page(request, window, now)
-
-    def contradicts(self, job_id: str, sent_at: float) -> bool:
-        """Whether an entry that says `job_id` is open is so old that single queries would tell sooner."""
-        patience = max(self.queries.interval, len(self.records) / self.queries.pace.rate)
-        return self.ends.age(job_id, sent_at) >= patience
 
     def believes_list(self, record: Record[Any], now: float) -> bool:
         """Whether what the list shows of a job counts: not where it is stale, unless no query can be asked."""
-        return not self.listing.is_stale(now) or not self.queries.can_be_queried(record)
+        is_behind = self.listing.is_stale(now) or record.ref.job_id in self.queries.disbelieved
+        return not is_behind or not self.queries.can_be_queried(record)
 
     def distrust(self, now: float) -> None:
         """Ask for the list no more, for a while: it tells old states as new."""
-        self.ends.clear()
+        self.verify.suspended()
         self.listing.distrust(now)
 
     def answered(self, request: Request) -> None:
@@ -282,6 +318,7 @@ class Scope:
 
     def again(self, request: Request) -> None:
         """Send a request again that brought nothing, through nobody's fault."""
+        self.verify_by_list.lost(request)
         if isinstance(request, Window):
             self.listing.put_back(request)
             return

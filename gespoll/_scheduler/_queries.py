@@ -35,6 +35,8 @@ class Queries:
     """Ids of jobs that no query can be asked for."""
     needs_list: set[str] = attrs.field(factory=set)
     """Ids of jobs that a query denied or that it has not answered about for a minute: the list may show them."""
+    disbelieved: set[str] = attrs.field(factory=set)
+    """Ids of jobs of which the list was found to report old states: each needs a query of its own."""
     singles: Singles = attrs.field(factory=Singles)
     _graphs: dict[str, str] = attrs.field(factory=dict)
     """Graph ids by graph name, learned from jobs whose both are known."""
@@ -71,6 +73,7 @@ class Queries:
         self.records.pop(record.ref.job_id, None)
         self.listed_only.discard(record.ref.job_id)
         self.needs_list.discard(record.ref.job_id)
+        self.disbelieved.discard(record.ref.job_id)
 
     def forget_graph(self, record: Record[Any]) -> None:
         """Forget a learned graph, which the service says is gone; a given one is asked in again."""

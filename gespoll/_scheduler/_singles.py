@@ -1,7 +1,8 @@
 """The jobs that are to be looked at by a query of their own, and when.
 
-Rule: first what is urgent, then what is due at a time of its own, then newcomers, then all others in
-turn. Jobs that merely take turns stand in one queue, oldest look first, without a place in any heap.
+Rule: first what is urgent; then what is due at a time of its own, newcomers, and all others in turn take turns, so that
+none of them keeps the others waiting (rule 18). Jobs that merely take turns stand in one queue, oldest look first,
+without a place in any heap.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class Singles:
     _turn: deque[Record[Any]] = attrs.field(factory=deque)
     _dues: deque[float] = attrs.field(factory=deque)
     _count: int = 0
+    _served: int = 2
+    """Which of the three kinds was served last."""
 
     def __len__(self) -> int:
         return len(self._urgent) + len(self._own) + len(self._new) + len(self._turn)
@@ -94,14 +97,31 @@ class Singles:
         self._drop_stale()
         if self._urgent:
             return self._urgent.popleft()
-        if self._own and self._own[0][0] <= now:
-            return heapq.heappop(self._own)[2]
-        if self._new:
-            return _out_of_queue(self._new.popleft())
-        if self._turn and self._dues[0] <= now:
-            self._dues.popleft()
-            return _out_of_queue(self._turn.popleft())
+        kinds = (self._pop_own, self._pop_new, self._pop_turn)
+        for number in (1, 2, 3):
+            kind = (self._served + number) % len(kinds)
+            record = kinds[kind](now)
+            if record is not None:
+                self._served = kind
+                return record
         return None
+
+    def is_own_due(self, now: float) -> bool:
+        """Whether a query is due at a time of its own: a confirmation or a retry."""
+        self._drop_stale()
+        return bool(self._own) and self._own[0][0] <= now
+
+    def _pop_own(self, now: float) -> Record[Any] | None:
+        return heapq.heappop(self._own)[2] if self._own and self._own[0][0] <= now else None
+
+    def _pop_new(self, _now: float) -> Record[Any] | None:
+        return _out_of_queue(self._new.popleft()) if self._new else None
+
+    def _pop_turn(self, now: float) -> Record[Any] | None:
+        if not self._turn or self._dues[0] > now:
+            return None
+        self._dues.popleft()
+        return _out_of_queue(self._turn.popleft())
 
     def _drop_stale(self) -> None:
         while self._urgent and _is_busy(self._urgent[0]):

@@ -26,6 +26,8 @@ class Statistics:
     """Single status queries sent."""
     windows: int
     """List queries sent."""
+    verifications: int
+    """Those of both that asked one channel for what the other alone had shown, so that neither is believed unseen."""
     failures: int
     """Requests that brought no answer, throttled ones among them."""
     throttled: int
@@ -93,12 +95,13 @@ class Tally:
         if lag is not None:
             self._lags.append(lag)
 
-    def statistics(self, *, open_jobs: int, rate: float, period: float) -> Statistics:
+    def statistics(self, *, verifications: int, open_jobs: int, rate: float, period: float) -> Statistics:
         """Sum up."""
         lags = sorted(self._lags)
         return Statistics(
             queries=self.queries,
             windows=self.windows,
+            verifications=verifications,
             failures=self.failures,
             throttled=self.throttled,
             open_jobs=open_jobs,

@@ -23,9 +23,10 @@ from gespoll._jobs import status_of_word
 from gespoll._loop import Loop, _UnderWay
 from gespoll._pacing import Hit, Outage, RequestBudget, RetryDelays
 from gespoll._scheduler._ledger import Ledger
-from gespoll._scheduler._line import Line
 from gespoll._scheduler._record import Key, Record
+from gespoll._scheduler._requests import Get
 from gespoll._scheduler._standing import Standing
+from gespoll._scheduler._verify import Verify
 from gespoll._secrecy import _Error
 from gespoll._watch import Watch, as_ref
 from gespoll._wire.listing import Part, _decode_glances
@@ -260,8 +261,8 @@ def tell_again_what_is_known(self: Ledger, key: Key, statuses: Iterable[JobStatu
 # Rule 16: what one channel alone shows is verified
 
 
-@BREAKS(16, "gespoll._scheduler._line.Line.next_canary", tests="tests/test_observation.py", chosen="frozen_list")
-def verify_nothing_that_the_list_shows(self: Line) -> Record[Any] | None:
+@BREAKS(16, "gespoll._scheduler._verify.Verify.next", tests="tests/test_verify.py", chosen="frozen")
+def verify_nothing_that_the_list_shows(self: Verify, now: float) -> Get | None:
     """Believe a list that stands still."""
     return None
 
