@@ -604,7 +604,7 @@ def test_rule_11_lag_is_told_by_the_servers_clock_alone() -> None:
 
 
 def test_rule_11_nothing_reads_the_wall_clock() -> None:
-    """No module asks what time of day it is, but for snapshots, signatures, and a Retry-After whose reply has no Date."""
+    """No module asks what time of day it is, but for snapshots, signatures, and a reply that has no Date of its own."""
     clocks = {"now", "utcnow", "today", "time_ns", "gmtime", "localtime", "monotonic", "perf_counter"}
     for path in SOURCES:
         if path.name in {"access_key.py", "_snapshot.py", "_slices.py"}:

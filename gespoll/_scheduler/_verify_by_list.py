@@ -84,6 +84,8 @@ class VerifyByList:
                 if self._scan.asked is not None
                 else self._last + 1.0 / (SHARE_AT_MOST * self.queries.pace.rate)
             )
+        elif self.listing.scan is not None:
+            return math.inf  # a scan that is going on shows them, too
         elif self._since < CYCLES_AT_MOST * max(self._jobs, 1) or not self._jobs:
             return math.inf
         elif self._pages == 1 and not self.listing.is_left:
