@@ -298,7 +298,7 @@ class Scheduler:
             if record is None or not word:
                 continue
             profile = record.profile
-            if profile is None or profile.word != word or record.care is not None or everything:
+            if profile is None or profile.word != word or record.care is not None or everything or not record.is_shown:
                 wanted.append(at)
         if scope.verify.compares:
             extra = {at for at, job_id in enumerate(ids) if words[at] and scope.verify.wants(job_id)}

@@ -129,6 +129,11 @@ class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
         return self.ref.graph if self.care is None else self.care.graph
 
     @property
+    def is_shown(self) -> bool:
+        """Whether a status of it was read since it joined, and not only before a resume."""
+        return self.shown_at > -math.inf
+
+    @property
     def has_ended(self) -> bool:
         """Whether nobody waits for it any more."""
         return self.watchers is None
@@ -232,7 +237,7 @@ class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
         if profile is None:
             return evidence
         evidence.is_import = profile.is_import
-        if self.shown_at > -math.inf:  # since it joined, and not only before a resume
+        if self.is_shown:
             channel = Channel.QUERY if self.place is None else Channel.LIST
             evidence.of(channel).show(profile.job(self.ref), self.shown_at, 0.0)
         return evidence

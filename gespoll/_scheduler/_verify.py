@@ -35,6 +35,8 @@ BEHIND_SHARE = 1 / 3
 At a third a list of 2,000 jobs that is 30 s behind costs 500 queries in five minutes; at two intervals 2,000."""
 STALE_SHARE = 0.5
 """Of the jobs that a turn asked for, those that the list must be behind for to be stale as a whole."""
+STALE_AT_LEAST = 2
+"""Jobs that it must be behind for besides: the entry of a single one is disbelieved, and the others' are not."""
 _SKIPPED_AT_MOST = 500
 """Jobs of a turn passed over at once that need no verification: more would hold the event loop."""
 _MOVES_KEPT = 1000
@@ -60,7 +62,7 @@ class _Turn:
 
     @property
     def is_stale(self) -> bool:
-        return self.is_over and self.stale > 0 and self.stale >= STALE_SHARE * self.asked
+        return self.is_over and self.stale >= max(STALE_SHARE * self.asked, STALE_AT_LEAST)
 
 
 @attrs.define(eq=False)

@@ -145,8 +145,13 @@ class Verdict:
         answered = fuller.answered_at >= self.evidence.first_end + self.grace
         if self.world.plane.fuller == "list":
             answered = answered or bool(self.pages.read(self.case, self.evidence.first_end + self.grace, self.now))
-        is_open = fuller.last is not None and fuller.last.is_open
+        is_open = fuller.last is not None and fuller.last.is_open and not self._has_left_the_list()
         return answered and (not is_open or waited >= OPEN_GRACES * self.grace)
+
+    def _has_left_the_list(self) -> bool:
+        """Whether the fuller channel is a list that has not shown the job for two cycles: its last word is a denial."""
+        shown_at = self.evidence.listed.shown_at
+        return self.world.plane.fuller == "list" and self.now - shown_at > 2 * self.world.knobs.interval
 
     def _fuller_cannot_be_asked(self) -> bool:
         if self.world.plane.fuller == "list":
