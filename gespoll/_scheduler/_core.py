@@ -151,7 +151,7 @@ class Scheduler:
                 self._judge_joined(scope, record, now)
             return record
         if record.graph is None and ref.graph is not None:
-            scope.queries.locate(record, ref.graph)
+            scope.queries.locate(record, ref.graph, is_learned=False)
         if not ledger.take(record, ref):
             return None
         if record.job is not None:

@@ -44,8 +44,9 @@ _PAGES_TO_JUDGE = 5
 _ROUNDS_UNSEEN = 8
 _OFFSETS_REFUSED = 3
 _HUNT_EVERY = 60.0
-"""Seconds from one scan to the next for jobs that are denied, or that only the list can show: one serves them all, and
-at this rate a list of 100,000 entries costs less than two requests a second."""
+"""Seconds, at most, from one scan to the next for jobs that are denied, or that only the list can show: one serves them
+all, and at this rate a list of 100,000 entries costs less than two requests a second. The first follow an interval
+apart and then each after twice the time, so that a job that comes into the list late is not found a minute late."""
 _short_doubt = partial(Doubt, 10.0, 600.0)
 _long_doubt = partial(Doubt, 600.0, 14400.0)
 
@@ -90,7 +91,6 @@ class Listing:
     """The same of the pages of scans, whatever other pages bring."""
     failed_at: float = -math.inf
     """When the last failure was, whatever came since."""
-    _hunt_at: float = -math.inf
     _looks_for_others: bool = False
     _served: bool = False
     _in_round: bool = False
@@ -110,12 +110,16 @@ class Listing:
     """When the first of the failures in a row came that say something against the list."""
     _ready_at: float = -math.inf
     _retries: RetryDelays | None = None
-    _hunted_again: Doubt = attrs.field(factory=partial(Doubt, 5.0, _HUNT_EVERY))
-    """Until when no job that the list has lost brings a scan forward."""
+    _hunt: Doubt = attrs.field(init=False)
+    """Until when no scan is begun for the jobs that need the list and that it does not show."""
     _lost: Doubt = attrs.field(factory=_short_doubt)
     _unhelpful: Doubt = attrs.field(factory=_short_doubt)
     _untrue: Doubt = attrs.field(factory=_long_doubt)
     _jumbled: Doubt = attrs.field(factory=_long_doubt)
+
+    @_hunt.default
+    def _new_hunt(self) -> Doubt:
+        return Doubt(max(self.queries.interval, 1.0), _HUNT_EVERY)
 
     @property
     def _records(self) -> dict[str, Record[Any]]:
@@ -134,7 +138,7 @@ class Listing:
             self._unlocated[record.ref.job_id] = None
             self._fresh += 1
             if depends:
-                self._hunt_at = min(self._hunt_at, now)
+                self._hunt.clear()
         self.begin_rounds(now)
         return self.serves(now) or (depends and self.is_readable)
 
@@ -151,7 +155,7 @@ class Listing:
         self._unlocated.clear()
         self._fresh = self._failures = 0
         self._retries = None
-        self._hunt_at = -math.inf
+        self._hunt.clear()
         self.failing_since = self.scan_failing_since = math.inf
         self.failure = None
         self._served = False
@@ -263,7 +267,7 @@ class Listing:
         self._end_rounds()
         self.queries.disbelieved.clear()
         self._served = False
-        self._hunt_at = min(self._hunt_at, now)
+        self._hunt.clear()
         for job_id, record in self._records.items():
             record.place = None
             self._unlocated[job_id] = None
@@ -310,7 +314,7 @@ class Listing:
             return
         self._wait_longer()
         for window in self.under_way:
-            self._unlocate(window.expected, now)
+            self._unlocate(window.expected)
 
     def _wait_longer(self) -> None:
         self._patience = 2 * max(self._patience, self.queries.interval)
@@ -348,6 +352,8 @@ class Listing:
         self._give_hung_page_up(scan, now)
         if scan.asked is not None:
             return self._next_of_line(now) if self._passes_by else None
+        if not scan.pages:
+            scan.started_at = now  # it has shown nothing yet, however often its first page failed
         scan.asked = self._window(scan.offset, scan.limit, now)
         return scan.asked
 
@@ -401,7 +407,7 @@ class Listing:
 
     def hurry(self) -> None:
         """Begin a round at once, or when the scan that is going on is over."""
-        self._hunt_at = -math.inf
+        self._hunt.clear()
         self._again = self.scan is not None
         if not self._again:
             self._in_round = False
@@ -426,9 +432,9 @@ class Listing:
 
     def _next_scan(self, now: float) -> Scan | None:
         """Return the scan that the round begins with, if it needs one."""
-        hunted = self._hunted() if now >= self._hunt_at else set()
+        hunted = self._hunted() if now >= self._hunt.until else set()
         if hunted:
-            self._hunt_at = now + _HUNT_EVERY
+            self._hunt.raise_at(now)
         looks_for_all = self._served and now >= self._lost.until
         self._looks_for_others = looks_for_all or (self._served and self._fresh > 0)
         to_the_end, trusted = bool(hunted), self.size.trusted
@@ -542,7 +548,7 @@ class Listing:
                 _note_shown(places, window.unread | self.queries.disbelieved, now)
             self._see(request, offset, places, now)
             yield places
-        self._look_for_missed(request, offset, window, now, is_placed=is_placed)
+        self._look_for_missed(request, offset, window, is_placed=is_placed)
 
     def _places(self, ids: tuple[str, ...], start: int) -> list[Place]:
         find = self._records.get
@@ -571,9 +577,7 @@ class Listing:
         if not self._unlocated:
             self._unlocated = {}  # an emptied dictionary keeps its room
 
-    def _look_for_missed(
-        self, request: Window, offset: int, window: ListWindow, now: float, *, is_placed: bool
-    ) -> None:
+    def _look_for_missed(self, request: Window, offset: int, window: ListWindow, *, is_placed: bool) -> None:
         """Ask in the same round once more for jobs that the list was to show and did not.
 
         What is missed again, or by a window that returns after its round, is queried at once, and looked for in the
@@ -589,7 +593,7 @@ class Listing:
             may_repeat = not request.is_repeat and (is_placed or count < request.limit)
             lost = self.line.missed(request.expected, offset, count, may_repeat=may_repeat)
             self._go_on_with_round()
-        self._unlocate(lost, now)
+        self._unlocate(lost)
 
     def _go_on_with_round(self) -> None:
         """Take the round up again, all of whose windows were sent, if a job is to be asked for once more."""
@@ -692,7 +696,7 @@ class Listing:
         Until then the jobs are queried whose period has passed. A dropped connection says nothing against a list.
         """
         if now - self._answered_at >= max(self.period, self.queries.interval):
-            self._query_missing_in(request, now)
+            self._query_missing_in(request)
         if self.scan is not None and self.scan.asked is request:
             self.scan_failing_since = min(self.scan_failing_since, request.sent_at)
         self.put_back(request)
@@ -710,22 +714,19 @@ class Listing:
         if probe is not None:
             self.queries.first(probe)
 
-    def _query_missing_in(self, request: Window, now: float) -> None:
+    def _query_missing_in(self, request: Window) -> None:
         """Query the jobs that a window was to show, or that the scan has not shown, until the list shows them again."""
-        self._unlocate(request.expected, now)
+        self._unlocate(request.expected)
         if self.scan is not None and self.scan.asked is request:
             self._query_missing(self.scan)
 
-    def _unlocate(self, records: Iterable[Record[Any]], now: float) -> None:
-        """Query jobs that the list has lost; those for which no query can be asked are hunted for, ever less soon."""
+    def _unlocate(self, records: Iterable[Record[Any]]) -> None:
+        """Query jobs that the list has lost; those for which no query can be asked are hunted for."""
         for record in records:
             if record.place is not None and not record.has_ended:
                 record.place = None
                 self._unlocated[record.ref.job_id] = None
                 self.queries.soon(record)
-                if self.queries.depends_on_list(record) and now >= self._hunted_again.until:
-                    self._hunted_again.raise_at(now)
-                    self._hunt_at = -math.inf
 
     def page_failed(self, request: Window, error: SourceError, now: float) -> None:
         """Try a smaller page where the size of a page may be why the server failed."""
@@ -736,7 +737,7 @@ class Listing:
         if self.scan is not None and self.scan.page_size > self.size.limit:
             self.scan.resize(self.size.limit)
 
-    def _lose_places(self, request: Window, now: float) -> None:
+    def _lose_places(self, request: Window) -> None:
         """Look for the jobs of a window again, from the start; where that does not help, in the first page only."""
         self._offsets_refused += 1
         self._ignores_offset = self._ignores_offset or self._offsets_refused >= _OFFSETS_REFUSED
@@ -744,7 +745,7 @@ class Listing:
             self.scan = None
             self._alternates = False
         self.returned(request)
-        self._unlocate(request.expected, now)
+        self._unlocate(request.expected)
         self._newest_at = self._total = None
         self._lost.clear()
 
@@ -761,7 +762,7 @@ class Listing:
         Where the same page size was answered before, it is the offset that is refused: the places are wrong.
         """
         if request.offset and self.size.was_answered(request.limit) and is_about_numbers(error):
-            self._lose_places(request, now)
+            self._lose_places(request)
             return False
         if self.size.shrink(request.limit, error, now):
             self._resize_scan()

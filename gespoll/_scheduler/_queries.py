@@ -43,7 +43,7 @@ class Queries:
 
     # Where jobs can be queried
 
-    def locate(self, record: Record[Any], graph: str | None) -> None:
+    def locate(self, record: Record[Any], graph: str | None, *, is_learned: bool = True) -> None:
         """Note in which graph a job can be queried; `None` when only the list can show it.
 
         One that needs a query of its own, which could not be planned before, is queried at once.
@@ -51,6 +51,7 @@ class Queries:
         is_new = graph != record.graph
         if is_new:
             record.cared().graph = graph
+            record.cared().has_learned_graph = is_learned
         self.sort(record)
         if is_new and record.is_personal:
             self.first(record)
@@ -77,7 +78,7 @@ class Queries:
 
     def forget_graph(self, record: Record[Any]) -> None:
         """Forget a learned graph, which the service says is gone; a given one is asked in again."""
-        if record.ref.graph is None and record.graph is not None:
+        if record.graph is not None and record.cared().has_learned_graph:
             self._graphs = {name: graph for name, graph in self._graphs.items() if graph != record.graph}
             self.locate(record, None)
 

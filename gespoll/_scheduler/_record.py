@@ -66,6 +66,8 @@ class Care:
 
     graph: str | None
     """Where single queries go: given, or learned; `None` while only the list can show the job."""
+    has_learned_graph: bool = False
+    """Whether a reply told that graph, and no ref."""
     evidence: Evidence | None = None
     """What each channel reported, where that is more than that the job is open."""
     refusal: SourceError | None = None

@@ -101,7 +101,8 @@ class Verdict:
             return Reason("invented success", "success, which no reply reported")
         if worst is not JobStatus.SUCCESS:
             return Reason("better than reported", f"success, though {worst.value} was reported; last {self._words()}")
-        if self.has_more_to_know and not self.is_confirmed and not self._may_settle():
+        is_in_full = bool(self.change.files)
+        if self.has_more_to_know and not is_in_full and not self.is_confirmed and not self._may_settle():
             return Reason("unconfirmed success", f"success without files and unconfirmed; last {self._words()}")
         return self._in_full()
 
