@@ -203,6 +203,11 @@ class Outage:
         """What polls end in, where none was answered for the limit; else `None`."""
         return self.error if self._is_over else None
 
+    def error_of_all(self, now: float) -> SourceError | None:
+        """Return what polls end in, where for half of the limit none was answered: then it is not one job's matter."""
+        is_shared = self.since is not None and self.limit is not None and now - self.since >= self.limit / 2
+        return self.error if is_shared else None
+
     def answered(self) -> None:
         """Note a good answer."""
         self.ever_answered = True

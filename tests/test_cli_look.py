@@ -68,7 +68,7 @@ def test_the_exit_status_is_that_of_the_states_seen(case: str, service: Beside) 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("faults", "status", "text"),
-    [(0, 4, "one look did not show it"), (1000, 6, "listing the project's jobs: the service")],
+    [(0, 4, "job nope was not found"), (1000, 6, "listing the project's jobs: the service")],
 )
 async def test_a_job_without_its_graph_is_looked_for_in_the_list(
     faults: int, status: int, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

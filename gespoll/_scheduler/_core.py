@@ -349,6 +349,8 @@ class Scheduler:
         record = scope.returned(request)
         if record is None:
             return
+        if record.care is not None:
+            record.care.failures = 0
         if isinstance(outcome, JobNotFound):
             record.reported().deny_by_query(now, graph_missing=outcome.graph_missing)
             if outcome.graph_missing:
@@ -677,6 +679,7 @@ class Scheduler:
         if record is None:
             return
         record.reported().fail_query(error, now)
+        record.cared().failures += 1
         if hit is not Hit.DELAY:
             scope.queries.refuse(record, error)
         self._judge_queried(scope, record, now)
@@ -689,7 +692,7 @@ class Scheduler:
 
     def _end_silent(self, scope: Scope, record: Record[Ledger], error: Exception, now: float) -> None:
         """End a job that is silent; in an outage of its scope together with all others that are, in one error."""
-        silent, last = [record], scope.outage.error
+        silent, last = [record], scope.outage.error_of_all(now)
         if last is not None:
             others = (each for each in scope.records.values() if each is not record)
             silent += [each for each in others if self._judges.is_silent(scope, each, last, now)]

@@ -174,11 +174,15 @@ class Verify:
         self._last, self._since, self._cycle = now, 0, self.listing.line.round
 
     def _begin_turn(self, now: float) -> None:
-        """Begin with the jobs that joined since the last turn began; the others waited for less long."""
+        """Begin with the jobs that joined since the last turn began; the others waited for less long.
+
+        Of either those in the middle are first: a window goes on showing one that has ended between others that have
+        not, and only so can the list be found to be behind.
+        """
         began, records = self._turn.began, self.queries.records
         new = [job_id for job_id, record in records.items() if record.added_at >= began]
         old = [job_id for job_id, record in records.items() if record.added_at < began]
-        self._turn = _Turn(self._turn.number + 1, now, new + old)
+        self._turn = _Turn(self._turn.number + 1, now, _from_the_middle(new) + _from_the_middle(old))
 
     # What queries and pages reported
 
@@ -237,3 +241,8 @@ class Verify:
         self._moves.clear()
         self._turn = _Turn(self._turn.number + 1)
         self._hot_through = -1
+
+
+def _from_the_middle(job_ids: list[str]) -> list[str]:
+    half = len(job_ids) // 2
+    return job_ids[half:] + job_ids[:half]

@@ -19,7 +19,7 @@ import msgspec
 
 from gespoll import ImportFile, Job, JobRef, JobStatus, Poller, SourceError
 from gespoll._credentials import AccessKey
-from gespoll._jobs import status_of_word
+from gespoll._jobs import STATUS_WORDS, StatusWords, status_of_word
 from gespoll._loop import Loop, _UnderWay
 from gespoll._pacing import Hit, Outage, RequestBudget, RetryDelays
 from gespoll._scheduler._ledger import Ledger
@@ -88,7 +88,9 @@ def never_give_up_on_an_outage(self: Outage, error: SourceError, sent_at: float,
 
 
 @BREAKS(3, "gespoll._jobs.effective_status", tests="tests/test_http.py", chosen="bad_import")
-def believe_the_word_whatever_the_files_say(word: str, files: Iterable[ImportFile] | None) -> JobStatus:
+def believe_the_word_whatever_the_files_say(
+    word: str, files: Iterable[ImportFile] | None, words: StatusWords = STATUS_WORDS
+) -> JobStatus:
     """Call an import a success because the service does."""
     return status_of_word(word)
 

@@ -69,7 +69,9 @@ def fake_service() -> web.Application:
         if number == 2:
             return web.Response(status=429)
         if job_id is None:
-            return web.json_response({"builds": builds, "total": len(builds)})
+            first = int(request.query["offset"])
+            page = builds[first : first + int(request.query["limit"])]
+            return web.json_response({"builds": page, "total": len(builds)})
         found = [build for build in builds if build["id"] == job_id]
         return web.json_response(found[0]) if found else web.Response(status=404)
 
