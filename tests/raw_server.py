@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -114,3 +115,5 @@ class RawServer:
         finally:
             writer.close()
             self.connections.discard(writer)
+            with suppress(ConnectionError):  # or asyncio would complain that nobody asked how it closed
+                await writer.wait_closed()

@@ -231,6 +231,10 @@ class _Trouble:
         self._since, self._asked, self._ended = math.inf, [], False
 
 
+_EARLY_SCANS = 5
+"""Scans that follow sooner than a minute: an interval after the first, then each after twice the time."""
+
+
 def _empty_lists(world: World, log: Log) -> Iterator[Fault]:
     scopes = {world.scope(case.truth.graph) for case in world.cases}
     for scope in sorted(scopes) if world.plane.has_list else []:
@@ -250,7 +254,7 @@ def _empty_list(world: World, log: Log, scope: str) -> Iterator[Fault]:
             begin = since + world.knobs.not_found_grace + A_MINUTE
             count, seconds = sum(time > begin for time in asked), max(at - begin, 0.0)
             verifying = seconds / (_VERIFY_CYCLES * world.knobs.interval)
-            at_most = (_JITTER * seconds / A_MINUTE + verifying + 3) * scan_pages(world, at)
+            at_most = (_JITTER * seconds / A_MINUTE + verifying + 3 + _EARLY_SCANS) * scan_pages(world, at)
             if count > at_most:
                 text = f"{count} list queries in {seconds:.0f} s that showed no job, at most {at_most:.0f} are due"
                 yield Fault("costly", "empty list", text, at)
