@@ -11,7 +11,7 @@ SEEDS = 300
 A_TEST = 10
 """Seeds that one test tries."""
 UNDECIDED = {80}
-"""Worlds whose list shows one entry a page and no total: no scan of it can be proved complete, which the judge expects."""
+"""Worlds whose list shows one entry a page and no total: no scan proves itself complete, which the judge expects."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, A_TEST))
