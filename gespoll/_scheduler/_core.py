@@ -362,12 +362,14 @@ class Scheduler:
             if record.profile is not None and outcome.status.rank > record.profile.status.rank:
                 scope.verify.note_move(request.job_id, outcome.status, now)
             self._observe(scope, record, merged(outcome, record.job), Channel.QUERY, now)
-            if not record.has_ended:
-                self._judge_queried(scope, record, now)
+            self._judge_queried(scope, record, now)
         self._looked([record], Channel.QUERY, request.sent_at, now)
 
     def _judge_queried(self, scope: Scope, record: Record[Ledger], now: float) -> None:
         """Decide how a job stands whose query is back, and plan the next."""
+        if record.has_ended:
+            scope.keep_in_view(record, now)
+            return
         if record.evidence is not None:
             self._judge(scope, record, now)
         if not record.has_ended and not record.is_personal:

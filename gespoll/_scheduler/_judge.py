@@ -178,6 +178,8 @@ class Judge:
         by_list = verdict.phase is Phase.CONFIRMING and wants_list
         if record.cared().is_personal and not by_list and not record.state & ASKED and not record.cared().is_planned:
             self._plan_query(scope, record, verdict, now)
+        elif not record.cared().is_personal:
+            queries.unplan(record)
 
     def _wants_list(self, scope: Scope, record: Record[Any], verdict: Verdict, now: float) -> bool:
         """Whether the list is asked for a job because of what its queries bring."""

@@ -23,6 +23,8 @@ _CAUTION = 1.5
 _SLACK_AT_MOST = 0.25
 _TREND = 10.0  # seconds over which a speed is averaged
 _STRIDE = 500
+_ENDED_KEPT = 8
+"""Places of ended jobs that windows go on showing: one is enough to find a list that is behind as a whole."""
 
 Place = tuple[int, Record[Any]]
 """Where in a reply a job stands, counted from its first entry."""
@@ -62,6 +64,8 @@ class Line:
     _based_at: float = 0.0
     _speed: float = 0.0
     _slack: float = 0.0
+    _ended: dict[int, float] = attrs.field(factory=dict)
+    """Places of jobs that a query reported to have ended, and until when windows go on showing them, in seconds."""
 
     def __len__(self) -> int:
         return sum(map(len, self._parts))
@@ -71,6 +75,7 @@ class Line:
         self._parts = []
         self._again = []
         self._seen = []
+        self._ended = {}
         self._part = self._at = 0
         self._slack = 0.0
 
@@ -129,10 +134,25 @@ class Line:
         slack = min(math.ceil(self._slack), int(limit * _SLACK_AT_MOST))
         is_repeat = bool(self._again)
         records = self._repeated(limit - 2 * slack) if is_repeat else self._following(limit - 2 * slack)
-        first, last = _place(records[0]), _place(records[-1])
+        first, last = self._with_ended(_place(records[0]), _place(records[-1]), limit - 2 * slack, now)
         offset = max(round(self._base_at(now)) + first - slack, 0)
         size = min(limit, last - first + 1 + 2 * slack)
         return Reach(offset, size, tuple(records), is_repeat)
+
+    def remember(self, place: int, until: float) -> None:
+        """Let windows that reach near it show the place of a job, which a query reported to have ended, for a while."""
+        self._ended[place] = until
+        if len(self._ended) > _ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
+
+    def _with_ended(self, first: int, last: int, length: int, now: float) -> tuple[int, int]:
+        """Widen a window so that it shows the places of jobs that have ended, where it is large enough."""
+        if self._ended:
+            self._ended = {place: until for place, until in self._ended.items() if now <= until}
+        for place in self._ended:
+            if max(last, place) - min(first, place) < length:
+                first, last = min(first, place), max(last, place)
+        return first, last
 
     def _following(self, length: int) -> list[Record[Any]]:
         """Take the jobs that follow, as far as one window reaches."""

@@ -24,7 +24,7 @@ from gespoll._scheduler._record import ASKED, Care, Record
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._scan import Scan
 from gespoll._scheduler._verdict import reported_end
-from gespoll._scheduler._verify import Verify
+from gespoll._scheduler._verify import INTERVALS_BEHIND, Verify
 from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._source import ListWindow
 
@@ -299,6 +299,11 @@ class Scope:
         """Plan what follows a page; gives the scan that is over with it."""
         self.verify_by_list.end_page(request, window)
         return self.listing.end_page(request, window, now)
+
+    def keep_in_view(self, record: Record[Any], now: float) -> None:
+        """Let windows show a job that a query reported to have ended until it is clear whether the list is behind."""
+        if record.place is not None:
+            self.listing.line.remember(record.place, now + (INTERVALS_BEHIND + 2) * self.queries.interval)
 
     def believes_list(self, record: Record[Any], now: float) -> bool:
         """Whether what the list shows of a job counts: not where it is stale, unless no query can be asked."""

@@ -141,6 +141,12 @@ class Queries:
             record.cared().is_planned = True
             self.singles.at(record, due)
 
+    def unplan(self, record: Record[Any]) -> None:
+        """Forget the query that a job was to have of its own: the list shows it again."""
+        if record.care is not None:
+            record.care.due = math.inf
+            record.care.is_planned = False
+
     def is_urgent(self, record: Record[Any]) -> bool:
         """Whether a job whose query is back must be queried once more at once, which is planned here."""
         if record.care is None or not record.care.is_urgent:

@@ -40,6 +40,8 @@ STALE_AT_LEAST = 2
 _SKIPPED_AT_MOST = 500
 """Jobs of a turn passed over at once that need no verification: more would hold the event loop."""
 _MOVES_KEPT = 1000
+_SORTED_AT_MOST = 1000
+"""Jobs of a turn that are put in order: sorting more would hold the event loop."""
 
 
 @attrs.define(eq=False)
@@ -182,7 +184,15 @@ class Verify:
         began, records = self._turn.began, self.queries.records
         new = [job_id for job_id, record in records.items() if record.added_at >= began]
         old = [job_id for job_id, record in records.items() if record.added_at < began]
-        self._turn = _Turn(self._turn.number + 1, now, _from_the_middle(new) + _from_the_middle(old))
+        self._turn = _Turn(self._turn.number + 1, now, self._from_the_middle(new) + self._from_the_middle(old))
+
+    def _from_the_middle(self, job_ids: list[str]) -> list[str]:
+        """Return jobs in the order of the list, those in its middle first; of very many the ends are few anyway."""
+        records = self.queries.records
+        if len(job_ids) <= _SORTED_AT_MOST:
+            job_ids = sorted(job_ids, key=lambda job_id: records[job_id].place or 0)
+        half = len(job_ids) // 2
+        return job_ids[half:] + job_ids[:half]
 
     # What queries and pages reported
 
@@ -241,8 +251,3 @@ class Verify:
         self._moves.clear()
         self._turn = _Turn(self._turn.number + 1)
         self._hot_through = -1
-
-
-def _from_the_middle(job_ids: list[str]) -> list[str]:
-    half = len(job_ids) // 2
-    return job_ids[half:] + job_ids[:half]
