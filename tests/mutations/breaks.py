@@ -21,11 +21,13 @@ from gespoll import ImportFile, Job, JobRef, JobStatus, Poller, SourceError
 from gespoll._credentials import AccessKey
 from gespoll._jobs import STATUS_WORDS, StatusWords, status_of_word
 from gespoll._loop import Loop, _UnderWay
-from gespoll._pacing import Hit, Outage, RequestBudget, RetryDelays
+from gespoll._pacing import Hit, RequestBudget, RetryDelays
+from gespoll._scheduler._evidence import Channel, Evidence
 from gespoll._scheduler._ledger import Ledger
 from gespoll._scheduler._record import Key, Record
 from gespoll._scheduler._requests import Get
 from gespoll._scheduler._standing import Standing
+from gespoll._scheduler._verdict import Plane, Verdict, _Case
 from gespoll._scheduler._verify import Verify
 from gespoll._secrecy import _Error
 from gespoll._watch import Watch, as_ref
@@ -78,10 +80,10 @@ def fail_the_job_with_the_poll(original: Callable[..., Hit], error: SourceError,
     return Hit.REF if hit is Hit.DELAY else hit
 
 
-@BREAKS(2, "gespoll._pacing.Outage.failed", tests=RULES, chosen="rule_2_an_outage")
-def never_give_up_on_an_outage(self: Outage, error: SourceError, sent_at: float, now: float) -> bool:
+@BREAKS(2, "gespoll._scheduler._verdict._is_silent", tests=RULES, chosen="rule_2_an_outage")
+def never_give_up_on_an_outage(case: _Case) -> Verdict | None:
     """Wait for a service that is gone for as long as it takes."""
-    return False
+    return None
 
 
 # Rule 3: a partly failed import never ends as a success
@@ -99,6 +101,12 @@ def believe_the_word_whatever_the_files_say(
 def take_a_success_without_files(self: Job) -> bool:
     """Pretend that the record of an import told its files."""
     return True
+
+
+@BREAKS(3, "gespoll._scheduler._verdict.fuller_channel", tests="tests/test_verdict.py", chosen="test_job_is_waited_for")
+def ask_nobody_for_the_files(end: Job, evidence: Evidence, plane: Plane) -> Channel | None:
+    """Take every end as it is reported first."""
+    return None
 
 
 # Rule 4: states only move forward
@@ -126,6 +134,15 @@ def end_on_an_unknown_word(original: Callable[[JobStatus], int], self: JobStatus
 def take_any_rejection_for_absence(status: int, code: str | None) -> bool:
     """Let the HTTP status say that there is no such job, whatever the code says."""
     return 400 <= status < 500
+
+
+@BREAKS(
+    6, "gespoll._scheduler._verdict._is_denied_by_query", tests="tests/test_world_stories.py", chosen="queries_deny"
+)
+def believe_queries_that_deny(case: _Case) -> bool:
+    """End a job that queries deny, whatever the list shows."""
+    denials = case.evidence.by_query.denials
+    return denials is not None and denials.count > 1
 
 
 # Rule 7: the budget, and Retry-After
