@@ -471,11 +471,15 @@ class Scheduler:
         job = merged(job, record.job)
         if is_unconfirmed:
             _logger.warning("job %s ended as %s, which nothing confirmed", record.ref, job.status.value)
-        if job.status is JobStatus.SUCCESS and not job.confirmed and self._settings.unconfirmed == "raise":
+        if self._is_refused(job):
             detail = f"job {record.ref} was reported as {job.reported_status}, and nothing confirmed its files"
             self._end(scope, record, EndUnconfirmed(detail, job=job), now)
         else:
             self._tell(scope, record, job, now)
+
+    def _is_refused(self, job: Job) -> bool:
+        """Whether a success is none for the caller, since nothing confirmed it: `unconfirmed="raise"`."""
+        return job.status is JobStatus.SUCCESS and not job.confirmed and self._settings.unconfirmed == "raise"
 
     def _review(self, record: Record[Ledger], at: float) -> None:
         """Decide about a job again at a time."""
@@ -577,7 +581,7 @@ class Scheduler:
         if record.ref_for(ledger) is None:
             return
         verdict = self._judges.decide_at_deadline(self._scopes[record.scope], record, now)
-        if verdict is not None and verdict.job is not None:
+        if verdict is not None and verdict.job is not None and not self._is_refused(verdict.job):
             ledger.tell(record, None if record.profile is None else record.profile.status, verdict.job, now)
             self._let_go(record)
 

@@ -39,7 +39,7 @@ SLOWEST = 60.0
 """Seconds from one confirmation or denial of a job to the next, at most: one job costs a request a minute."""
 SLOWDOWN = 4.0
 """A confirmation is asked for again after a quarter of the time that it has taken so far: 15 s after a minute, 60 s
-after four. So a job in trouble costs about 25 requests an hour's first ten minutes, then one a minute."""
+after four: a job in trouble soon costs no more than one request a minute."""
 SPREAD = 1.01
 """Five denials are spread over a hundredth more than the grace, so that the fifth comes after it."""
 FAILURES_AT_LEAST = 10
