@@ -88,7 +88,7 @@ JOBS = {
 SEVERITY = {JobStatus.SUCCESS: 0, JobStatus.CANCELLED: 1, JobStatus.PARTIALLY_FAILED: 2, JobStatus.FAILED: 3}
 
 
-FULL_TERMS = Terms(interval=1.0, grace=2.0, outage=6.0)
+FULL_TERMS = Terms(interval=1.0, grace=2.0, outage=6.0, failures_at_least=1)
 
 
 @attrs.frozen
@@ -140,9 +140,9 @@ SMALL_JOBS = ("running", "success", "success with files", "failed")
 SMALL = World(
     SMALL_JOBS,
     ((True, ListState.USABLE), (False, ListState.USABLE), (True, ListState.ABSENT)),
-    Terms(interval=1.0, grace=1.0, outage=3.0),
+    Terms(interval=1.0, grace=1.0, outage=3.0, failures_at_least=1),
 )
-_TINY = Terms(interval=1.0, grace=1.0, outage=2.0)
+_TINY = Terms(interval=1.0, grace=1.0, outage=2.0, failures_at_least=1)
 SUITE = {
     "a query and the list": World(("running", "success", "failed"), ((True, ListState.USABLE),), _TINY),
     "a query and a stale list": World(SMALL_JOBS, ((True, ListState.STALE),), _TINY),
@@ -290,7 +290,7 @@ def _thaw_open(*key: Any) -> ChannelEvidence:
     told.open_job = None if name is None else JOBS[name]
     if denials is not None:
         told.denials = Denials(_at(denials[0]), _at(denials[1]), denials[2])
-    told.failure = UNREACHED if failed else None
+    told.failure, told.failures = (UNREACHED, 1) if failed else (None, 0)
     told.failing_since = _at(failing, math.inf)
     told.stuck_since = _at(stuck, math.inf)
     return told

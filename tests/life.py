@@ -21,7 +21,7 @@ from gespoll._scheduler._verdict import (
 )
 
 REF = JobRef("j", "g")
-TERMS = Terms(interval=1.0, grace=10.0, outage=100.0, pending=40.0)
+TERMS = Terms(interval=1.0, grace=10.0, outage=100.0, pending=40.0, failures_at_least=1)
 DOWN = ServiceUnavailable("down", status=503)
 REFUSED = PermissionDenied("not allowed", status=403)
 GOOD = ImportFile(kind="edgeset", path="e.csv", status="success", total_lines=9, failed_lines=0)

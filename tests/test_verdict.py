@@ -47,6 +47,14 @@ def story(number: str, behaviour: str, expected: Any, life: Callable[[Life], Lif
     return pytest.param(number, expected, life, plane, id=f"{number} {behaviour}")
 
 
+def failing(job: Life, times: int) -> Life:
+    """Let some queries fail where ten are called for, the last of them when the outage timeout is over."""
+    job.terms = attrs.evolve(job.terms, failures_at_least=10)
+    for number in range(times):
+        job.query("failing", at=100 * (number + 1) / times)
+    return job
+
+
 ENDED = [
     story("0", "a lost service ends what is open", ServiceUnavailable, lambda job: job.can(lost=DOWN)),
     story(
@@ -264,6 +272,16 @@ ENDED = [
         ServiceUnavailable,
         lambda job: job.only_list().listed("running", at=1).can(list_failing_since=2.0, list_failure=DOWN).at(101),
     ),
+    story(
+        "3",
+        "its record cannot be read, and queries are refused",
+        SourceError,
+        lambda job: (
+            job.query("failing", at=1).can(query=False, query_refusal=REFUSED).listed("sighting", at=99).at(100)
+        ),
+    ),
+    story("3", "ten queries fail while others are answered", ServiceUnavailable, lambda job: failing(job, 10)),
+    story("3", "all of its scope fails", ServiceUnavailable, lambda job: failing(job.can(scope_fails=True), 2)),
     story("3", "its record cannot be read", SourceError, lambda job: job.only_list().listed("sighting", at=99).at(100)),
     story("4.1", "an unknown word beside an end time", UnknownEnd, lambda job: job.query("halted", at=1).at(11)),
     story(
@@ -374,6 +392,7 @@ WAITS = [
         20,
         lambda job: job.query("halted", at=1).query("halted later", at=10),
     ),
+    story("5.1", "nine queries fail while others are answered", None, lambda job: failing(job, 9)),
     story("5.3", "it is still pending", 40, lambda job: job.query("pending", at=1)),
     story(
         "5.3", "the list calls it running", None, lambda job: job.query("pending", at=1).listed("running", at=2).at(99)

@@ -112,6 +112,12 @@ def test_a_job_whose_entry_cannot_be_read_is_not_missing() -> None:
     holds(world(case(listed=silent(lie(Manner.BLANK, until=300.0)), ends_at=10.0), graph=None))
 
 
+def test_a_job_that_is_never_more_than_sighted_ends_where_its_query_is_refused() -> None:
+    """Its record cannot be read, and nothing else can be asked: it ends after the outage timeout (A20)."""
+    refused = silent(lie(Manner.FAIL, trouble="403"))
+    holds(world(case(query=refused, listed=silent(lie(Manner.BLANK)))))
+
+
 def test_the_list_of_the_memory_edition_confirms_an_import() -> None:
     """Where only the list tells files, a success is confirmed there (A7)."""
     holds(world(case(query=silent(kind=False), listed=told_in_full(), end=Stage.PARTIAL), plane=Plane.MEMORY))

@@ -349,8 +349,6 @@ class Scheduler:
         record = scope.returned(request)
         if record is None:
             return
-        if record.care is not None:
-            record.care.failures = 0
         if isinstance(outcome, JobNotFound):
             record.reported().deny_by_query(now, graph_missing=outcome.graph_missing)
             if outcome.graph_missing:
@@ -685,7 +683,6 @@ class Scheduler:
         if record is None:
             return
         record.reported().fail_query(error, now)
-        record.cared().failures += 1
         if hit is not Hit.DELAY:
             scope.queries.refuse(record, error)
         self._judge_queried(scope, record, now)
@@ -698,11 +695,13 @@ class Scheduler:
 
     def _end_silent(self, scope: Scope, record: Record[Ledger], error: Exception, now: float) -> None:
         """End a job that is silent; in an outage of its scope together with all others that are, in one error."""
-        silent, last = [record], scope.outage.error_of_all(now)
-        if last is not None:
-            others = (each for each in scope.records.values() if each is not record)
-            silent += [each for each in others if self._judges.is_silent(scope, each, last, now)]
-        self._end_together(silent, last or error, now)
+        last = scope.outage.error_of_all(now)
+        if last is None:
+            self._end_together([record], error, now)
+            return
+        is_silent = self._judges.is_silent
+        silent = [each for each in scope.records.values() if each is record or is_silent(scope, each, last, now)]
+        self._end_together(silent, last, now)
 
     def give_up(self, error: Exception, now: float) -> None:
         """End all open jobs with an error that leaves no hope for any, now or later."""

@@ -101,6 +101,8 @@ class ChannelEvidence:
     """What the last try ended in, unless that was an answer."""
     failing_since: float = math.inf
     """When the row of failures began that is not over; infinite when there is none."""
+    failures: int = 0
+    """How many tries of it failed in a row."""
     stuck_since: float = math.inf
     """Since when it shows the same unknown word beside the same end time; infinite while it does not."""
     answered_at: float = NEVER
@@ -117,6 +119,7 @@ class ChannelEvidence:
         self.answered_at = self.tried_at = now
         self.failure = None
         self.failing_since = math.inf
+        self.failures = 0
 
     def show(self, job: Job, now: float, interval: float) -> None:
         """Take in a status."""
@@ -181,6 +184,7 @@ class ChannelEvidence:
         """Take in that a try brought no answer."""
         self.failure = error
         self.failing_since = min(self.failing_since, now)
+        self.failures += 1
         self.tried_at = now
 
 

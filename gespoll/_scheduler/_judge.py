@@ -42,9 +42,6 @@ SLOWDOWN = 4.0
 after four: a job in trouble soon costs no more than one request a minute."""
 SPREAD = 1.01
 """Five denials are spread over a hundredth more than the grace, so that the fifth comes after it."""
-FAILURES_AT_LEAST = 10
-"""Failed queries in a row before one job alone counts as silent: under a small quota a job may be polled twice in the
-whole outage timeout, and both may fail by chance."""
 WANTS_LIST_AFTER = 60.0
 """Seconds for which the queries of one job fail before the list is asked for it, too."""
 
@@ -95,6 +92,7 @@ class Judge:
             query=scope.queries.can_be_queried(record),
             query_refusal=None if record.care is None else record.care.refusal,
             query_failure=scope.outage.lasting,
+            scope_fails=scope.outage.error_of_all(now) is not None,
             list_state=state,
             list_refusal=listing.refusal,
             list_failing_since=failing_since,
@@ -117,18 +115,10 @@ class Judge:
         if verdict.drops_end:
             evidence.begin_anew()
             verdict = decide(*case, now)
-        if verdict.line is Line.SILENT and not self._is_tried(scope, record, now):
-            verdict = Verdict(phase=Phase.OPEN, line=Line.OPEN)
         if verdict.phase is not Phase.ENDED and verdict.next_time != record.cared().review_at:
             record.cared().review_at = verdict.next_time
             self.review(record, verdict.next_time)
         return verdict
-
-    def _is_tried(self, scope: Scope, record: Record[Any], now: float) -> bool:
-        """Whether a job is silent in spite of enough polls, or because its whole scope is."""
-        evidence = record.reported()
-        is_shared = scope.outage.error_of_all(now) is not None
-        return is_shared or evidence.by_query.failure is None or record.cared().failures >= FAILURES_AT_LEAST
 
     def is_silent(self, scope: Scope, record: Record[Any], failure: SourceError, now: float) -> bool:
         """Whether no status of a job was read for too long, where no request is answered, and that is what ends it."""
@@ -219,7 +209,7 @@ class Judge:
         if query.failure is not None:
             care.retries = care.retries or RetryDelays(self.rng, longest=SLOWEST)
             return care.retries.next()
-        care.retries, care.failures = None, 0
+        care.retries = None
         if query.denials is not None:
             return self._denial_delay(query.denials.count, now - query.denials.first)
         if verdict.phase is Phase.CONFIRMING:

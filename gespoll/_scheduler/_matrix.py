@@ -21,6 +21,7 @@ from gespoll._scheduler._evidence import Channel, Evidence
 from gespoll._scheduler._verdict import (
     DATABASE_EDITION,
     DENIALS_AT_LEAST,
+    FAILURES_AT_LEAST,
     MANAGEMENT,
     MEMORY_EDITION,
     ListState,
@@ -96,11 +97,16 @@ def _stale(said: _Said) -> None:
     said.can_be_asked(list_state=ListState.STALE)
 
 
+def _fail(said: _Said) -> None:
+    for _ in range(FAILURES_AT_LEAST):
+        said.evidence.fail_query(_FAILURE, 0.0)
+
+
 BY_QUERY: dict[str, Callable[[_Said], None]] = {
     "-": _nothing,
     **{name: _showing(Channel.QUERY, job) for name, job in SHOWN.items()},
     "denied": _denied,
-    "failing": lambda said: said.evidence.fail_query(_FAILURE, 0.0),
+    "failing": _fail,
     "refused": lambda said: said.can_be_asked(query=False, query_refusal=_REFUSAL),
     "no graph": lambda said: said.can_be_asked(query=False),
 }

@@ -72,8 +72,6 @@ class Care:
     """What each channel reported, where that is more than that the job is open."""
     refusal: SourceError | None = None
     """Why queries of it are refused, until the credentials are renewed."""
-    failures: int = 0
-    """How many queries of it failed in a row."""
     retries: RetryDelays | None = None
     """Delays between failing queries of this job alone."""
     is_personal: bool = False

@@ -41,6 +41,9 @@ GRACES_OF_OPEN = 5
 by default, far beyond any lag between replicas."""
 SCANS_WITHOUT_QUERY = 2
 """Complete scans that must lack a job that no query can be asked for, the second a grace after the first."""
+FAILURES_AT_LEAST = 10
+"""Failed queries in a row before one job alone counts as silent: under a small quota a job may be polled twice in the
+whole outage timeout, and both may fail by chance."""
 OUTAGE_BY_DEFAULT = 900.0
 """Seconds that questions about an end and about absence take for an outage where `outage_timeout` is None."""
 
@@ -126,6 +129,8 @@ class Reach:
     query_refusal: SourceError | None = None
     query_failure: SourceError | None = None
     """What every request of its scope has ended in for the outage timeout, if it has."""
+    scope_fails: bool = False
+    """Whether none was answered for half of that time: then it is not the matter of one job."""
     list_state: ListState = ListState.ABSENT
     list_refusal: SourceError | None = None
     list_failing_since: float = math.inf
@@ -179,6 +184,8 @@ class Terms:
     """The same while its scope has never answered; `None` where it has."""
     pending: float | None = None
     """`None` waits on."""
+    failures_at_least: int = FAILURES_AT_LEAST
+    """Failed queries in a row that make one job silent while others of its scope are answered."""
 
 
 @attrs.frozen(kw_only=True)
@@ -566,7 +573,7 @@ def _silence(case: _Case) -> SourceError | None:
     """Return why no status is read of it, where a channel that can be asked fails or shows only sightings."""
     failure = case.failure(Channel.QUERY) or case.reach.query_failure
     if case.reach.query and failure is not None:
-        return failure
+        return failure if _is_tried(case) else None
     if not case.list_can_be_asked():
         return None
     if case.failure(Channel.LIST) is not None:
@@ -574,6 +581,12 @@ def _silence(case: _Case) -> SourceError | None:
     if case.word(Channel.LIST) is Word.THERE:
         return SourceError(f"job {case.ref} is in the job list, but its record cannot be read", pending=(case.ref,))
     return None
+
+
+def _is_tried(case: _Case) -> bool:
+    """Whether a job's queries failed often enough, or those of its whole scope fail."""
+    is_shared = case.reach.scope_fails or case.reach.query_failure is not None
+    return is_shared or case.evidence.by_query.failures >= case.terms.failures_at_least
 
 
 # 4. Is it stuck?

@@ -34,6 +34,8 @@ class Channel:
     first_end: float = math.inf
     last_end: float = -math.inf
     tellings: int = 0
+    heard: int = 0
+    """How often it told an end, however close."""
     counted_at: float = -math.inf
     """When it last told an end that counts, an interval after the one before."""
     bad_files: bool = False
@@ -74,6 +76,7 @@ class Channel:
         if said.status is worst:
             self.has_files = self.has_files or said.files is not None
             self.has_reason = self.has_reason or said.reason
+        self.heard += 1
         if at - self.counted_at >= apart:
             self.tellings += 1
             self.counted_at = at
@@ -173,6 +176,6 @@ class Evidence:
         for old, new in zip(self.both, fresh.both, strict=True):
             new.bad_files, new.worst = old.bad_files, old.worst
             if old.worst is not None:
-                new.first_end = new.last_end = at
-                new.tellings = 1
+                new.first_end = new.last_end = new.counted_at = at
+                new.tellings = new.heard = 1
         return fresh

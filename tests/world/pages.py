@@ -90,7 +90,8 @@ class Pages:
     def _was_too_large(self, event: Answered) -> bool:
         """Whether a smaller page would have been answered."""
         listing = self._world.listing
-        return listing.refuses_pages and listing.is_orderly and event.asked.limit > listing.page_max
+        is_size = isinstance(event.reply, Said) and event.reply.trouble == listing.above
+        return is_size and listing.is_orderly and event.asked.limit > listing.page_max
 
     def no_smaller_was_tried(self, case: Case, now: float) -> bool:
         """Whether the list refused pages as too large, and none that it would have answered was ever asked for."""

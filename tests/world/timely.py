@@ -19,7 +19,7 @@ from gespoll import JobStatus
 from .channels import HONEST, Kind, Manner, Phase, Said
 from .cost import A_MINUTE, scan_pages
 from .fault import Fault
-from .log import Joined, Left, Log, Taken
+from .log import Answered, Joined, Left, Log, Taken
 from .plan import Case, World
 from .scripts import Scripts
 
@@ -110,6 +110,7 @@ class Paces:
         is_one_page = pages <= 4
         self.verified_by_list = (_SLACK * turn if is_one_page else VERIFY) + self.scan
         self.list_is_doubtful = self._list_is_doubtful()
+        self._refused = _refusals(log)
 
     def _list_fails_for_long(self) -> bool:
         return any(
@@ -140,11 +141,13 @@ class Paces:
 
     def due(self, case: Case, joined: Joined, ended_at: float) -> Due | None:
         """Return by when the end of a job is due; nothing where it is not, or after its deadline."""
-        cuts = self._scripts.turns(case.truth.job_id)
+        refused_at = self._refused.get((joined.life, case.truth.job_id), math.inf)
+        cuts = [*self._scripts.turns(case.truth.job_id), refused_at]
         times = sorted({joined.at, *[cut for cut in cuts if joined.at < cut < ended_at]})
         ends = [*times[1:], math.inf]
         for begin, end in zip(times, ends, strict=True):
             query, listed = self.regimes(case, begin)
+            query = Regime.REFUSED if begin >= refused_at else query
             if joined.graph is not None:
                 takes = self.takes(case, query, listed, begin)
             else:  # its graph may be learned, or not
@@ -255,7 +258,7 @@ class Paces:
         if Regime.OPEN in {query, listed} or listed in {Regime.HALTED, Regime.HIDE}:
             return None
         if query is Regime.FAIL or listed is Regime.SIGHT:
-            return self.patience + self.minute + self.scan
+            return None if self.world.knobs.outage_timeout is None else self.patience + self.minute + self.scan
         if listed is Regime.FAIL:
             return 2 * self.patience + self.grace + 2 * self.scan
         if query is Regime.DENY:
@@ -265,6 +268,17 @@ class Paces:
             return self.cycle + self.scan
         doubt = self.patience if self.list_is_doubtful else 0.0
         return doubt + self.grace + 4 * self.scan
+
+
+def _refusals(log: Log) -> dict[tuple[int, str], float]:
+    """Return when a query of each job was first refused: from then on that process asks none."""
+    refused: dict[tuple[int, str], float] = {}
+    for event in log.events:
+        if not isinstance(event, Answered) or not isinstance(event.reply, Said) or event.asked.job_id is None:
+            continue
+        if event.reply.kind is Kind.REFUSED:
+            refused.setdefault((event.asked.life, event.asked.job_id), event.at)
+    return refused
 
 
 def _why(query: Regime, listed: Regime) -> str:

@@ -102,7 +102,7 @@ class Verdict:
         if worst is not JobStatus.SUCCESS:
             return Reason("better than reported", f"success, though {worst.value} was reported; last {self._words()}")
         is_in_full = bool(self.change.files)
-        if self.has_more_to_know and not is_in_full and not self.is_confirmed and not self._may_settle():
+        if self.has_more_to_know and not is_in_full and not self.is_confirmed_at_last and not self._may_settle():
             return Reason("unconfirmed success", f"success without files and unconfirmed; last {self._words()}")
         return self._in_full()
 
@@ -135,8 +135,14 @@ class Verdict:
     def is_confirmed(self) -> bool:
         """Whether the channel that may report more told an end, and there are two tellings in all."""
         fuller = self.evidence.channel(self.world.plane.fuller or "query")
+        return fuller.worst is not None and self.evidence.tellings > 1
+
+    @property
+    def is_confirmed_at_last(self) -> bool:
+        """Whether it is confirmed for a deadline: by two reports of the channel that may report more, however close."""
+        fuller = self.evidence.channel(self.world.plane.fuller or "query")
         is_over = self.joined.ends_at is not None and self.now >= self.joined.ends_at - EPSILON
-        return fuller.worst is not None and (self.evidence.tellings > 1 or is_over)
+        return self.is_confirmed or (is_over and fuller.worst is not None and fuller.heard > 1)
 
     def _may_settle(self) -> bool:
         waited = self.now - self.evidence.first_end
@@ -147,6 +153,7 @@ class Verdict:
         if self.world.plane.fuller == "list":
             answered = answered or bool(self.pages.read(self.case, self.evidence.first_end + self.grace, self.now))
         is_open = fuller.last is not None and fuller.last.is_open and not self._has_left_the_list()
+        is_open = is_open and not (self.world.plane.fuller == "list" and self._may_be_stale_as_a_whole())
         return answered and (not is_open or waited >= OPEN_GRACES * self.grace)
 
     def _has_left_the_list(self) -> bool:
@@ -239,7 +246,8 @@ class Verdict:
 
     def _missing_since(self) -> float:
         """Return since when it is missing: at the earliest that a denial can have been, after it was last shown."""
-        shown = max(self.evidence.shown_at, self.evidence.since)
+        seen = self.evidence.query if self._may_be_stale_as_a_whole() else self.evidence
+        shown = max(seen.shown_at, self.evidence.since)
         asked = self.pages.first_asked(self.case, shown, self.now)
         return max(shown, min(self.evidence.query.first_denial, asked))
 
@@ -275,6 +283,12 @@ class Verdict:
         """Whether the list is behind for any job, so that no scan of it may count."""
         behind = {Manner.FROZEN, Manner.LAG}
         return any(phase.manner in behind for case in self.world.cases for phase in case.listed.phases)
+
+    def _may_be_stale_as_a_whole(self) -> bool:
+        """Whether the list is behind for two of its jobs: those may be half of a turn, and nothing it shows counts."""
+        scope, behind = self.world.scope(self.case.truth.graph), {Manner.FROZEN, Manner.LAG}
+        cases = [case for case in self.world.cases if self.world.scope(case.truth.graph) == scope]
+        return sum(any(phase.manner in behind for phase in case.listed.phases) for case in cases) > 1
 
     # Errors
 
