@@ -140,6 +140,14 @@ class TestReports:
         told = Life().listed("running", at=1).listed("broken off", at=2).incomplete(3).evidence.by_list
         assert (told.last_word, told.failure, told.answered_at) == (Word.OPEN, None, 3)
 
+    def test_what_is_not_believed_shows_only_that_the_job_existed(self) -> None:
+        """It answers, and remembers bad files; a row of denials goes on, and no status was read."""
+        evidence = Life().denied(1, 2).evidence
+        evidence.show_disbelieved(Channel.LIST, JOBS["running, bad files"], 3)
+        listed = evidence.by_list
+        assert (evidence.ever_shown, listed.answered_at, listed.files) == (True, 3, (BAD,))
+        assert (evidence.shown_at, evidence.status_at, listed.last_word) == (NEVER, NEVER, None)
+
 
 class TestBadFiles:
     """They are remembered until a later end of the same channel comes with its files."""

@@ -112,6 +112,12 @@ def test_a_job_whose_entry_cannot_be_read_is_not_missing() -> None:
     holds(world(case(listed=silent(lie(Manner.BLANK, until=300.0)), ends_at=10.0), graph=None))
 
 
+def test_a_list_that_is_frozen_for_one_import_is_still_asked_for_its_files() -> None:
+    """Where the list alone tells files, an entry that is behind holds a success up for five graces, no longer (A5)."""
+    frozen = told_in_full(lie(Manner.FROZEN, at=6.0))
+    holds(world(case(query=silent(kind=False), listed=frozen, ends_at=30.0), plane=Plane.MEMORY))
+
+
 def test_a_job_that_is_never_more_than_sighted_ends_where_its_query_is_refused() -> None:
     """Its record cannot be read, and nothing else can be asked: it ends after the outage timeout (A20)."""
     refused = silent(lie(Manner.FAIL, trouble="403"))

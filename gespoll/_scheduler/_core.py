@@ -423,8 +423,8 @@ class Scheduler:
         """Take in a status that a channel reported: emit it if it is news, and keep it where it may matter later."""
         is_believed = channel is Channel.QUERY or scope.believes_list(record, now)
         if not is_believed and not job.status.is_terminal:
-            if job.bad_files:
-                record.reported().keep_bad_files(channel, job)
+            if record.evidence is not None or job.bad_files or record.profile is None:
+                record.reported().show_disbelieved(channel, job, now)
             return
         record.shown_at = now
         is_stuck = job.status is JobStatus.UNKNOWN and job.end_time is not None

@@ -234,9 +234,11 @@ class Evidence:
         """The worst end that each channel reported."""
         return tuple((channel, each.end) for channel, each in self.channels if each.end is not None)
 
-    def keep_bad_files(self, channel: Channel, job: Job) -> None:
-        """Take in no more than the bad files of what a channel reported, which is not believed otherwise."""
+    def show_disbelieved(self, channel: Channel, job: Job, now: float) -> None:
+        """Take in an open status that is not believed: no more than an answer, bad files, and that the job existed."""
+        self.of(channel).answer(now)
         self.of(channel).keep_bad_files(job)
+        self.ever_shown = True
 
     @property
     def is_ordinary(self) -> bool:

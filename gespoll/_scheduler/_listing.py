@@ -460,8 +460,9 @@ class Listing:
         return self.queries.listed_only | self.queries.needs_list
 
     def _hunted(self) -> set[str]:
-        """Return the ids of the jobs that need the list and that it does not show."""
-        return {job_id for job_id in self._dependents() if job_id in self._unlocated}
+        """Return the ids of the jobs that need the list and that it does not show, or shows as they were long ago."""
+        disbelieved = self.queries.disbelieved
+        return {job_id for job_id in self._dependents() if job_id in self._unlocated or job_id in disbelieved}
 
     def _end_round(self, now: float) -> None:
         """Plan the next round.

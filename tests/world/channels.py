@@ -16,7 +16,7 @@ from gespoll import JobStatus
 
 from .truth import Stage, Truth
 
-Trouble = Literal["503", "reset", "garbled", "429", "401", "403", "400", "413", "422", "500"]
+Trouble = Literal["503", "reset", "garbled", "429", "401", "403", "400", "413", "422", "500", "tls"]
 
 
 class Kind(enum.Enum):

@@ -26,6 +26,7 @@ A_MINUTE = 60.0
 _SIZES = (1000, 500, 100, 10, 1)
 _JITTER = 1.3
 _VERIFY_CYCLES = 12
+_VERIFY_SHARE = 0.1
 _STEPS = 3
 """Moves of one job: pending, running, ended."""
 _FIRST = 10
@@ -150,14 +151,20 @@ def requests_at_most(world: World, spans: Spans) -> float:
     scopes = len({world.scope(case.truth.graph) for case in world.cases})
     queries = sum(seconds / interval + _FIRST * spans.lives for seconds in spans.by_job.values())
     cycles = (spans.total / interval + spans.lives) * min(pages, jobs + scopes)
-    verifying = spans.total / (_VERIFY_CYCLES * interval)
+    verifying = spans.total / (_VERIFY_CYCLES * interval) + _verified(world, spans.total)
     scans = (spans.total / A_MINUTE + verifying + 3 * spans.lives) * pages * scopes
-    return 1.5 * (queries + cycles + scans) + _STEPS * jobs * min(jobs, 10) + 20
+    asked = min(jobs * _verified(world, spans.total), _VERIFY_SHARE * world.knobs.max_per_second * spans.total)
+    return 1.5 * (queries + cycles + scans + asked) + _STEPS * jobs * min(jobs, 10) + 20
+
+
+def _verified(world: World, seconds: float) -> float:
+    """Return how often each job is asked for because of the knob `verify`."""
+    return 0.0 if world.knobs.verify is None else seconds / world.knobs.verify
 
 
 def paced_at_most(world: World, seconds: float, jobs: int) -> float:
     """Return how many queries of one job in trouble may leave in so many seconds."""
-    verifying = seconds / (_VERIFY_CYCLES * world.knobs.interval)
+    verifying = seconds / (_VERIFY_CYCLES * world.knobs.interval) + _verified(world, seconds)
     return 4 + _JITTER * seconds / A_MINUTE + verifying + 2 * jobs
 
 
@@ -253,7 +260,7 @@ def _empty_list(world: World, log: Log, scope: str) -> Iterator[Fault]:
             at = log.ended_at if event is None else event.at
             begin = since + world.knobs.not_found_grace + A_MINUTE
             count, seconds = sum(time > begin for time in asked), max(at - begin, 0.0)
-            verifying = seconds / (_VERIFY_CYCLES * world.knobs.interval)
+            verifying = seconds / (_VERIFY_CYCLES * world.knobs.interval) + _verified(world, seconds)
             at_most = (_JITTER * seconds / A_MINUTE + verifying + 3 + _EARLY_SCANS) * scan_pages(world, at)
             if count > at_most:
                 text = f"{count} list queries in {seconds:.0f} s that showed no job, at most {at_most:.0f} are due"

@@ -93,7 +93,7 @@ class _Drawing:
             graph=f"g{rng.randrange(3)}" if plane.is_engine else "g0",
             is_import=rng.random() < 0.6,
             end=self._weighted(_ENDS),
-            running_at=min(self._time(20.0), ends_at),
+            running_at=min(self._maybe(0.1, self._time(120.0), self._time(20.0)), ends_at),
             ends_at=ends_at,
             appears_at=appears,
             gone_at=self._maybe(0.1, gone, math.inf),
@@ -140,8 +140,8 @@ class _Drawing:
         return tuple(phases) if start == 0.0 else (Phase(0.0), *phases)
 
     def _queries(self) -> tuple[Phase, ...]:
-        if self._rng.random() < 0.02:
-            return Phase(0.0), Phase(self._time(_LIES_UNTIL), Manner.FAIL, 0.0, "401")
+        if self._rng.random() < 0.03:
+            return Phase(0.0), Phase(self._time(_LIES_UNTIL), Manner.FAIL, 0.0, self._rng.choice(["401", "tls"]))
         return self._whole([Manner.FAIL, Manner.FAIL, Manner.GONE, Manner.HANG, Manner.DENY])
 
     def _listing(self) -> Listing:
@@ -204,4 +204,7 @@ class _Drawing:
             request_timeout=rng.choice([30.0, 10.0, 5.0]),
             not_found_grace=rng.choice([60.0, 20.0, 10.0]),
             outage_timeout=rng.choices([120.0, 200.0, None], [6, 6, 1])[0],
+            verify=rng.choices([3600.0, 60.0, None], [8, 1, 1])[0],
+            pending_timeout=self._maybe(0.08, round(rng.uniform(2.0, 60.0), 1), None),
+            unconfirmed=self._maybe(0.1, "raise", "accept"),
         )

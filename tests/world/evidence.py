@@ -26,6 +26,8 @@ class Channel:
     """What one channel told."""
 
     last: Said | None = None
+    last_open: JobStatus | None = None
+    """The last status that was none of an end."""
     worst: JobStatus | None = None
     has_files: bool = False
     """Whether the worst end that it told came with files."""
@@ -67,6 +69,7 @@ class Channel:
         self.status_at = at
         self.bad_files = self.bad_files or said.files == "bad"
         if not said.is_end:
+            self.last_open = said.status
             return
         if said.files == "good":
             self.bad_files = False  # a later end of the same channel came with its files

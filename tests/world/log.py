@@ -60,6 +60,8 @@ class Joined:
     """The deadline of the job or of its watch, whichever comes first."""
     resumed: bool = False
     """Whether it comes from the last snapshot of its watch."""
+    first_at: float = 0.0
+    """When it joined its watch at first, before any kill."""
 
 
 @attrs.frozen
@@ -77,6 +79,7 @@ class Taken:
     observed_at: float = 0.0
     files: bool = False
     reason: bool = False
+    confirmed: bool = True
     text: str = ""
 
     @property

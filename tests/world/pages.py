@@ -12,6 +12,9 @@ from .log import Answered, Log, Page
 from .plan import Case, World
 from .scripts import Scripts
 
+_LOSES = {"401", "tls"}
+"""What loses a whole source, or a whole scope."""
+
 
 @attrs.frozen
 class Scope:
@@ -31,19 +34,20 @@ class Pages:
     def __init__(self, world: World, log: Log) -> None:
         self._world, self._scripts = world, Scripts(world)
         self._scopes: dict[str, Scope] = {}
-        self._lost: dict[int, float] = {}
+        self._lost: dict[tuple[int, str | None], float] = {}
         self._holds = [event for event in log.events if isinstance(event, Answered) and event.retry_after is not None]
         for event in log.events:
             if isinstance(event, Answered) and event.asked.job_id is None and event.reply is not None:
-                scope = self._scopes.setdefault(event.asked.scope, Scope([], []))
-                scope.answered.append(event)
-                scope.times.append(event.at)
-            if isinstance(event, Answered) and isinstance(event.reply, Said) and event.reply.trouble == "401":
-                self._lost.setdefault(event.asked.life, event.at)
+                pages = self._scopes.setdefault(event.asked.scope, Scope([], []))
+                pages.answered.append(event)
+                pages.times.append(event.at)
+            if isinstance(event, Answered) and isinstance(event.reply, Said) and event.reply.trouble in _LOSES:
+                scope = event.asked.scope if event.reply.trouble == "tls" else None
+                self._lost.setdefault((event.asked.life, scope), event.at)
 
-    def is_lost(self, life: int, now: float) -> bool:
-        """Whether the credentials were rejected, so that all jobs of this process end."""
-        return now >= self._lost.get(life, math.inf)
+    def is_lost(self, life: int, now: float, scope: str | None = None) -> bool:
+        """Whether the credentials were rejected in this process, or the certificate of the scope: all its jobs end."""
+        return now >= min(self._lost.get((life, where), math.inf) for where in (None, scope))
 
     def held_until(self, case: Case, life: int, now: float) -> float:
         """Return until when the service has asked to wait, as of a moment."""

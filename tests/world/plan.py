@@ -131,6 +131,9 @@ class Knobs:
     request_timeout: float = 30.0
     not_found_grace: float = 60.0
     outage_timeout: float | None = 900.0
+    verify: float | None = 3600.0
+    pending_timeout: float | None = None
+    unconfirmed: Literal["accept", "raise"] = "accept"
 
     @property
     def patience(self) -> float:

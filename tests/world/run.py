@@ -53,6 +53,7 @@ class _Run:
         self._source: QuerySource = (ListSource if world.plane.has_list else QuerySource)(world, log)
         self._kept: dict[int, _Memory] = {}
         self._deadlines: dict[int, float | None] = {}
+        self._joined: dict[str, float] = {}
         self._over: set[int] = set()
         self._life = 0
 
@@ -121,7 +122,8 @@ class _Run:
         ends_at = self._deadlines.setdefault(number, now + min(limits) if limits else None)
         for job_id, graph in wait.refs:
             if kept is None or job_id not in kept.ended:
-                self._log.add(Joined(now, number, self._life, job_id, graph, ends_at, resumed=kept is not None))
+                first_at, is_resumed = self._joined.setdefault(job_id, now), kept is not None
+                self._log.add(Joined(now, number, self._life, job_id, graph, ends_at, is_resumed, first_at))
         if kept is not None:
             return poller.resume(json.loads(kept.text))
         return poller.watch(
@@ -170,5 +172,6 @@ def taken(change: StateChange, watch: int, life: int, now: float) -> Taken:
         observed_at=change.observed_at,
         files=job is not None and job.tells_files,
         reason=job is not None and job.fail_reason is not None,
+        confirmed=job is None or job.confirmed,
         text="" if error is None else str(error),
     )

@@ -66,6 +66,8 @@ def error_of(trouble: Trouble, retry_after: float | None = None) -> SourceError:
             return ServiceUnavailable("down", status=int(trouble))
         case "reset":
             return TransportError("connection reset")
+        case "tls":
+            return TransportError("the certificate was not accepted", code="CERTIFICATE_VERIFY_FAILED")
         case "garbled":
             return ProtocolError("no JSON")
         case "429":

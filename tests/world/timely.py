@@ -23,9 +23,9 @@ from .log import Answered, Joined, Left, Log, Taken
 from .plan import Case, World
 from .scripts import Scripts
 
-VERIFY = 3600.0
-"""Seconds within which a job that one channel alone shows is asked for by the other (rule 16)."""
 VERIFY_CYCLES = 12
+VERIFY_SHARE = 0.1
+"""Of the rate, what verification takes at most while nothing is found."""
 LEFT_AFTER = 10.0
 """Seconds that a list must fail before it may be left."""
 OPEN_GRACES = 5
@@ -105,10 +105,11 @@ class Paces:
         self.scan = self.minute + pages * world.slowest
         self.grace, self.patience = knobs.not_found_grace, knobs.patience
         turn = VERIFY_CYCLES * self.period
-        self.verified_by_query = _TURN_SLACK * min(VERIFY, turn * jobs) + self.cycle
+        self.verify = math.inf if knobs.verify is None else max(knobs.verify, jobs / (VERIFY_SHARE * rate))
+        self.verified_by_query = _TURN_SLACK * min(self.verify, turn * jobs) + self.cycle
         self.found_stale = _TURN_SLACK * turn + self.period + self.cycle + jobs / rate
         is_one_page = pages <= 4
-        self.verified_by_list = (_SLACK * turn if is_one_page else VERIFY) + self.scan
+        self.verified_by_list = (_SLACK * turn if is_one_page else self.verify) + self.scan
         self.list_is_doubtful = self._list_is_doubtful()
         self._refused = _refusals(log)
 
@@ -145,7 +146,9 @@ class Paces:
         cuts = [*self._scripts.turns(case.truth.job_id), refused_at]
         times = sorted({joined.at, *[cut for cut in cuts if joined.at < cut < ended_at]})
         ends = [*times[1:], math.inf]
+        is_pending = True
         for begin, end in zip(times, ends, strict=True):
+            is_pending = is_pending and self._is_pending(case, begin)
             query, listed = self.regimes(case, begin)
             query = Regime.REFUSED if begin >= refused_at else query
             if joined.graph is not None:
@@ -153,9 +156,18 @@ class Paces:
             else:  # its graph may be learned, or not
                 takes = _longer(self.takes(case, query, listed, begin), self.takes(case, Regime.NONE, listed, begin))
                 query = Regime.NONE
+            if is_pending and self.world.knobs.pending_timeout is not None:
+                takes = self.world.knobs.pending_timeout + self.cycle
             if takes is not None and begin + takes <= end:
                 return Due(begin + takes, begin, _why(query, listed))
         return None
+
+    def _is_pending(self, case: Case, at: float) -> bool:
+        """Whether a query and the list call a job pending."""
+        said = [self._scripts.query(case.truth.job_id, at)]
+        if self.world.plane.has_list:
+            said.append(self._scripts.listed(case.truth.job_id, at))
+        return all(each.status is JobStatus.PENDING for each in said) and self._shows_all()
 
     def regimes(self, case: Case, at: float) -> tuple[Regime, Regime]:
         """Return what query and list do for a job at a moment."""
@@ -198,7 +210,7 @@ class Paces:
         if query is Regime.END:
             return self._known_by_query(listed)
         if query in {Regime.OPEN, Regime.HALTED}:
-            return VERIFY + self.scan if self.list_is_doubtful else self.verified_by_list
+            return self.verify + self.scan if self.list_is_doubtful else self.verified_by_list
         if query in {Regime.DENY, Regime.FAIL}:
             return 2 * self.scan
         return self.listed_cycle + (2 * self.scan if self.list_is_doubtful else 0.0)

@@ -101,6 +101,8 @@ class Verdict:
             return Reason("invented success", "success, which no reply reported")
         if worst is not JobStatus.SUCCESS:
             return Reason("better than reported", f"success, though {worst.value} was reported; last {self._words()}")
+        if self.raises and not self.change.confirmed:
+            return Reason("unconfirmed success", "a success that is not confirmed, which was to be raised")
         is_in_full = bool(self.change.files)
         if self.has_more_to_know and not is_in_full and not self.is_confirmed_at_last and not self._may_settle():
             return Reason("unconfirmed success", f"success without files and unconfirmed; last {self._words()}")
@@ -174,7 +176,7 @@ class Verdict:
     @property
     def is_lost(self) -> bool:
         """Whether the source was lost."""
-        return self.pages.is_lost(self.change.life, self.now)
+        return self.pages.is_lost(self.change.life, self.now, self.world.scope(self.case.truth.graph))
 
     @property
     def list_cannot_be_asked(self) -> bool:
@@ -185,11 +187,23 @@ class Verdict:
         evidence = self.evidence
         if evidence.worst is not JobStatus.SUCCESS:
             return Reason("odd EndUnconfirmed", f"the worst that was reported is {evidence.worst}")
+        if self.raises and (self._may_settle() or self._nobody_told_files()):
+            return None
         if not self.has_more_to_know or self.is_confirmed:
             return Reason("odd EndUnconfirmed", "the success was confirmed")
         if self.now - evidence.first_end < self.patience and not self.is_lost:
             return Reason("early EndUnconfirmed", f"only {self.now - evidence.first_end:.0f} s after the success")
         return None
+
+    @property
+    def raises(self) -> bool:
+        """Whether the caller wants no success that nothing confirmed."""
+        return self.world.knobs.unconfirmed == "raise"
+
+    def _nobody_told_files(self) -> bool:
+        """Whether it is an import whose files nobody told, and whose success would stand otherwise."""
+        stands = self.world.plane.fuller is None or self.is_confirmed_at_last
+        return bool(self.evidence.is_import) and not self.evidence.has_files and stands
 
     def _unknown_end(self) -> Reason | None:
         if self.evidence.worst is not None:
@@ -200,7 +214,7 @@ class Verdict:
 
     def _timeout(self) -> Reason | None:
         if self.change.is_error("PendingTimeout"):
-            return None
+            return self._pending_timeout()
         ends_at, knobs = self.joined.ends_at, self.world.knobs
         if ends_at is None or self.now < ends_at - EPSILON:
             return Reason("early timeout", f"its deadline is {ends_at}")
@@ -213,7 +227,19 @@ class Verdict:
         worst = self.evidence.worst
         if worst is None or (worst is JobStatus.SUCCESS and self.has_more_to_know and not self.is_confirmed):
             return None
+        if worst is JobStatus.SUCCESS and self.raises and self._nobody_told_files():
+            return None
         return self._an_end_was_reported()
+
+    def _pending_timeout(self) -> Reason | None:
+        allowed = self.world.knobs.pending_timeout
+        if self.evidence.worst is not None:
+            return self._an_end_was_reported()
+        if allowed is None or self.now < self.joined.first_at + allowed - EPSILON:
+            return Reason("early PendingTimeout", f"it joined at {self.joined.first_at:.1f} s")
+        last = [channel.last_open for channel in self.evidence.both if channel.last_open is not None]
+        is_pending = JobStatus.PENDING in last and (set(last) == {JobStatus.PENDING} or self._may_be_stale())
+        return None if is_pending else Reason("odd PendingTimeout", f"it was shown as {last}")
 
     def _an_end_was_reported(self) -> Reason:
         reported = "nothing" if self.evidence.worst is None else self.evidence.worst.value
@@ -275,11 +301,11 @@ class Verdict:
         pages = self.pages.read(self.case, shown, self.now)
         if self.now - shown < self.patience or len(pages) < SCANS:
             return Reason("early ListIncomplete", f"{self.now - shown:.0f} s after it was shown, {len(pages)} pages")
-        if self.world.listing.is_orderly and not self._is_stale():
+        if self.world.listing.is_orderly and not self._may_be_stale():
             return Reason("odd ListIncomplete", "the list is whole")
         return None
 
-    def _is_stale(self) -> bool:
+    def _may_be_stale(self) -> bool:
         """Whether the list is behind for any job, so that no scan of it may count."""
         behind = {Manner.FROZEN, Manner.LAG}
         return any(phase.manner in behind for case in self.world.cases for phase in case.listed.phases)
@@ -297,6 +323,8 @@ class Verdict:
             return self._an_end_was_reported()
         if self.change.is_error("AuthenticationError"):
             return None if self.is_lost else Reason("odd AuthenticationError", "no reply rejected the credentials")
+        if "certificate" in self.change.text:
+            return None if self.is_lost else Reason("odd certificate", "no reply came with a wrong one")
         if self.joined.graph is None and self.pages.no_smaller_was_tried(self.case, self.now):
             return Reason("no smaller page", f"{self.change.ended_as}, and no smaller page was asked for")
         if self.change.is_error("PermissionDenied") or self.change.is_error("RequestRejected"):
