@@ -286,6 +286,19 @@ def test_a_list_without_order_is_complete_by_a_total_that_stays_the_same() -> No
     assert run(scan_for(ABSENT, overlaps=False, limit=20), served).outcome is Outcome.INCOMPLETE
 
 
+def test_pages_that_show_little_but_what_was_seen_end_a_scan() -> None:
+    """A list that is drawn anew for each page, whatever the offset, brings an arrival now and then for ever."""
+    rng = random.Random(0)
+    served = FakeList(
+        ids=named(20),
+        total=lambda ids, page: None,
+        rows=lambda ids, offset, limit: rng.sample(ids, len(ids)),
+        arrivals=dict.fromkeys(range(0, 3000, 2), 1),
+    )
+    scan = run(scan_for("none", limit=100, to_the_end=True), served)
+    assert (scan.outcome, served.pages < 20) == (Outcome.INCOMPLETE, True)
+
+
 def test_a_list_whose_order_changes_is_found_out() -> None:
     """Entries stand twice where no order has them."""
     rng = random.Random(0)

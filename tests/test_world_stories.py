@@ -118,6 +118,30 @@ def test_a_list_that_is_frozen_for_one_import_is_still_asked_for_its_files() -> 
     holds(world(case(query=silent(kind=False), listed=frozen, ends_at=30.0), plane=Plane.MEMORY))
 
 
+def test_a_newcomer_is_queried_while_a_scan_waits_for_a_list_that_breaks_off() -> None:
+    """A job that joins after the scan began is known as soon as those that it began for (A13)."""
+    long, late = case(ends_at=math.inf), case(1, ends_at=39.0, is_import=False)
+    broken = Listing(phases=lie(Manner.FAIL, trouble="reset"))
+    waits = (waiting(long, timeout=300.0), attrs.evolve(waiting(late, timeout=300.0), joins_at=43.0))
+    holds(world(long, late, listing=broken, waits=waits))
+
+
+def test_the_kind_of_a_job_is_remembered_whoever_told_it() -> None:
+    """A success of what a query once called no import needs no files, though the list tells no kind (A3)."""
+    hangs = Voice(lie(Manner.HANG, 42.0))
+    listed = silent(kind=False)
+    holds(
+        world(case(query=hangs, listed=listed, is_import=False, running_at=14.0, ends_at=87.0), case(1, ends_at=200.0))
+    )
+
+
+def test_bad_files_that_the_list_shows_of_a_job_that_queries_called_running_are_remembered() -> None:
+    """The first entry of a job is read in full where the list tells files, though its word is no news (A11)."""
+    listing = Listing(phases=(Phase(0.0), Phase(77.0, Manner.FAIL)))
+    lossy = case(query=silent(), listed=told_in_full(), ends_at=114.0, loses_early=True, end=Stage.PARTIAL)
+    holds(world(lossy, listing=listing, plane=Plane.MEMORY))
+
+
 def test_a_job_that_is_never_more_than_sighted_ends_where_its_query_is_refused() -> None:
     """Its record cannot be read, and nothing else can be asked: it ends after the outage timeout (A20)."""
     refused = silent(lie(Manner.FAIL, trouble="403"))

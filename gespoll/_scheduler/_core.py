@@ -34,7 +34,7 @@ from gespoll._scheduler._listing import Listing
 from gespoll._scheduler._memory import Clocks, profile_in, recall, written
 from gespoll._scheduler._observation import Leave, Scope
 from gespoll._scheduler._queries import Queries
-from gespoll._scheduler._record import Key, Profile, Record, merged, profile_of
+from gespoll._scheduler._record import Key, Profile, Record, merged, of_known_kind, profile_of
 from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._scan import Scan
 from gespoll._scheduler._settings import Settings
@@ -293,12 +293,14 @@ class Scheduler:
         scope = self._scopes[request.scope]
         find = scope.records.get
         everything = bool(self._expiring)
+        tells_files = self._judges.source.tells_files(request.scope) == Channel.LIST.value
         wanted = []
         for at, (record, word) in enumerate(zip(map(find, ids), words, strict=True)):
             if record is None or not word:
                 continue
+            is_first = not record.is_shown or (tells_files and record.place is None)
             profile = record.profile
-            if profile is None or profile.word != word or record.care is not None or everything or not record.is_shown:
+            if is_first or profile is None or profile.word != word or record.care is not None or everything:
                 wanted.append(at)
         if scope.verify.compares:
             extra = {at for at, job_id in enumerate(ids) if words[at] and scope.verify.wants(job_id)}
@@ -427,6 +429,7 @@ class Scheduler:
                 record.reported().show_disbelieved(channel, job, now)
             return
         record.shown_at = now
+        job = of_known_kind(job, record.profile)
         is_stuck = job.status is JobStatus.UNKNOWN and job.end_time is not None
         if record.evidence is not None or job.status.is_terminal or job.bad_files or is_stuck:
             record.reported().show(channel, job, now, self._settings.between_reports)

@@ -710,16 +710,15 @@ class Listing:
             self._failures += 1
         self._retries = self._retries or RetryDelays(self.queries.rng)
         self._ready_at = now + self._retries.next()
-        probes = filter(self.queries.may_be_asked, islice(self._records.values(), _PROBES))
-        probe = min(probes, key=lambda record: record.is_personal, default=None)
-        if probe is not None:
+        probe = next(filter(self.queries.is_free, islice(self._records.values(), _PROBES)), None)
+        if probe is not None:  # a job in trouble is asked for at its own pace
             self.queries.first(probe)
 
     def _query_missing_in(self, request: Window) -> None:
-        """Query the jobs that a window was to show, or that the scan has not shown, until the list shows them again."""
+        """Query the jobs that a window was to show, or a scan, be it the next, until the list shows them again."""
         self._unlocate(request.expected)
         if self.scan is not None and self.scan.asked is request:
-            self._query_missing(self.scan)
+            self.queries.missing(self._unlocated)
 
     def _unlocate(self, records: Iterable[Record[Any]]) -> None:
         """Query jobs that the list has lost; those for which no query can be asked are hunted for."""

@@ -257,6 +257,14 @@ class Record(msgspec.Struct, Generic[Watcher], gc=False, eq=False):
             self.care = None
 
 
+def of_known_kind(job: Job, earlier: Profile | None) -> Job:
+    """Keep whether a job is an import, as an earlier reading told; one that ever called it an import is believed."""
+    is_import = None if earlier is None else earlier.is_import
+    if is_import is None or job.is_import or job.is_import is is_import:
+        return job
+    return attrs.evolve(job, is_import=is_import)
+
+
 def merged(job: Job, earlier: Job | None) -> Job:
     """Keep of an earlier reading what a later one does not say."""
     if earlier is None or job.name is not None:

@@ -34,6 +34,9 @@ _SHIFTS_AT_MOST = 8
 """Pages in a row at the end that bring nothing new, at most: arrivals may move the last entries again and again."""
 _BLANK_AT_MOST = 20
 """Pages in a row that bring nothing new but entries without a readable id, after which a scan ends."""
+_POOR_AT_MOST = 10
+"""Pages in a row that show mostly what was seen before, after which a scan ends: a list drawn anew for each page, in
+which others' jobs keep arriving, brings something new now and then for ever."""
 _RETRIES_AT_MOST = 2
 """Pages of a backward scan that may be asked for again because they were cut short, until the cut is known."""
 _EDGE = 1000
@@ -191,6 +194,8 @@ class Scan:
     """Pages in a row that brought nothing new."""
     _blank: int = 0
     """Pages in a row that brought nothing new but entries without a readable id."""
+    _poor: int = 0
+    """Pages in a row most of whose entries were seen before."""
     _beyond: int = 0
     """Pages read beyond the last entry."""
     _expects_more: bool = False
@@ -303,6 +308,7 @@ class Scan:
         self._is_broken = self._is_broken or window.skipped > 0 or (self.overlaps and page.has_duplicates)
         self._idle = 0 if page.new else self._idle + 1
         self._blank = 0 if page.new > page.skipped else self._blank + 1
+        self._poor = self._poor + 1 if 2 * page.new < page.count else 0
         if page.count >= limit:
             self.trusted = max(self.trusted, limit)
         self.is_jumbled = self.is_jumbled or page.strays >= _STRAYS
@@ -524,6 +530,6 @@ class Scan:
         enough = not self.to_the_end and self.pages >= self.pages_at_most
         if enough or self.missing <= self.sighted:
             self.stop()
-        elif self.pages >= PAGES_AT_MOST or self._blank >= _BLANK_AT_MOST:
+        elif self.pages >= PAGES_AT_MOST or self._blank >= _BLANK_AT_MOST or self._poor >= _POOR_AT_MOST:
             self._is_broken = True
             self._finish()
