@@ -403,7 +403,7 @@ class ManagementSource(_HttpSource):
 
         Raises:
             SourceError: when the list could not be read.
-            ValueError: when the server has no filter for that status.
+            ValueError: when the server has no filter for that status, or the graph's name cannot be one.
         """
         filters = self._centre.filters(status, graph, start, end)
 

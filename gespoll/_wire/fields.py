@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from gespoll._text import printable
+
 _LINE_AT_MOST = 200
 _DIGITS_AT_MOST = 18  # what fits into 64 bits; no list has more lines
 _UNITS = (1, 1_000, 1_000_000)
@@ -162,5 +164,5 @@ def first_text(record: Mapping[str, Any], *names: str) -> str | None:
 
 
 def one_line(told: str) -> str:
-    """Make of what a server says a line that any log can take: printable, and no novel."""
-    return "".join(letter if letter.isprintable() else " " for letter in told[:_LINE_AT_MOST])
+    """Make of what a server says a part of a sentence: printable, and no novel."""
+    return printable(told, _LINE_AT_MOST)

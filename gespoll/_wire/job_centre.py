@@ -49,11 +49,13 @@ class JobCentre:
         """Spell the filters of the query.
 
         Raises:
-            ValueError: when the document names no filter word for the status.
+            ValueError: when the document names no filter word for the status, or the graph's name cannot be one.
         """
         if status is not None and status not in _FILTER_WORDS:
             known = ", ".join(known.value for known in _FILTER_WORDS)
             raise ValueError(f"the job centre cannot filter by {status.value}; it can by {known}")
+        if graph_name is not None and not graph_name.isprintable():
+            raise ValueError(f"graph {graph_name!r} is no name of a graph: it holds letters that cannot be printed")
         filters = {
             "status": None if status is None else _FILTER_WORDS[status],
             "graph_name": graph_name,
