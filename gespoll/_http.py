@@ -31,6 +31,7 @@ from gespoll._pacing import CERTIFICATE_REJECTED
 from gespoll._secrecy import without_echo, without_frames
 from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted, keeps_budget
 from gespoll._wire import engine_list, engine_status, job_centre, status_v1, status_v2
+from gespoll._wire.decoding import in_utf_8
 from gespoll._wire.listing import Glance, Page
 from gespoll._wire.reply import Reply
 
@@ -133,7 +134,7 @@ class _Client:
                     response.close()
                     text = f"{message.action}: the reply is larger than max_reply_bytes={self._max_reply_bytes}"
                     raise ProtocolError(text, status=response.status)
-            told = bytes(body)
+            told = in_utf_8(bytes(body), response.headers.get("Content-Type", ""))
             if response.status >= 300 or (message.body is None and len(told) <= _ECHO_AT_MOST):
                 told = without_echo(told, message.secrets)
             return Reply(response.status, told, response.headers, datetime.now(UTC))

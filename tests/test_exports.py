@@ -216,7 +216,7 @@ class TestHouse:
             ("aiohttp", {"_http"}),
             ("backoff", {"_pacing"}),
             ("msgspec", {"_jobs", "_scheduler", "_snapshot", "_wire", "testing"}),
-            ("json", set()),
+            ("json", {"_wire"}),
             ("opentelemetry", {"otel"}),
             ("time", {"_slices"}),
         ],

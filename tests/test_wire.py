@@ -787,7 +787,7 @@ class TestLongLists:
 
     def test_id_of_an_unreadable_entry_is_its_own(self) -> None:
         """Not one of something inside it, nor of a text."""
-        inside = b'{"a": {"jobId": "no"}, "b": "\\"jobId\\": \\"no\\"", "c": NaN, "d": "jobId", "e": "no"'
+        inside = b'{"a": {"jobId": "no"}, "b": "\\"jobId\\": \\"no\\"", "c": tru, "d": "jobId", "e": "no"'
         for end, ids in ((b', "jobId": "j"}', ["j"]), (b', "jobId": 7}', []), (b"}", [])):
             (part,) = engine_list.read(reply(b'{"jobs": [' + inside + end + b"]}"), "g").parts()
             assert (part.ids, part.skipped) == (ids, 1 - len(ids))

@@ -26,10 +26,9 @@ from gespoll._jobs import (
     effective_status,
     status_of_word,
 )
+from gespoll._wire.decoding import decode_object, decode_record
 from gespoll._wire.fields import (
     count,
-    decode_object,
-    decode_record,
     first_text,
     identifier,
     is_unreadable_count,
@@ -145,7 +144,7 @@ def single_record(
 
 def _why_unreadable(reply: Reply, action: str, ref: JobRef, no_such_graph: frozenset[str]) -> GespollError:
     if reply.is_success and decode_object(reply.body) is not None:
-        text_ = f"{action}: the reply holds a field twice, of which only one could be read"
+        text_ = f"{action}: the reply holds a field twice, or one whose name cannot be read"
         return ProtocolError(text_, status=reply.status, request_id=reply.request_id)
     return failure(reply, action, ref, no_such_graph)
 

@@ -28,7 +28,8 @@ from gespoll._errors import (
     Throttled,
 )
 from gespoll._jobs import JobRef
-from gespoll._wire.fields import decode_object, first_text, one_line
+from gespoll._wire.decoding import decode_object
+from gespoll._wire.fields import first_text, one_line
 
 _NO_SUCH_JOB = frozenset({"GES.7007", "GES.8301"})
 _NO_SUCH_GRAPH = frozenset({"GES.7000", "GES.7054"})
