@@ -21,6 +21,7 @@ from gespoll._wire.decoding import decode
 from gespoll._wire.fields import absolute_time, percentage, text
 from gespoll._wire.listing import Glance, Page, read_page
 from gespoll._wire.record import Counts, entries_of, fail_reason, is_import, read_entry, read_file
+from gespoll._wire.redaction import without_secrets
 from gespoll._wire.reply import Reply
 
 Edition = Literal["memory", "database"]
@@ -47,7 +48,7 @@ def read_job(glance: Glance, graph: str, as_of: datetime | None, words: StatusWo
     name = text(record.get("taskType")) or (request.command if request else None)
     files = _files(record.get("files"))
     status = effective_status(reported, files, words)
-    return Job(
+    job = Job(
         ref=JobRef(glance.job_id, graph),
         status=status,
         reported_status=reported,
@@ -63,6 +64,7 @@ def read_job(glance: Glance, graph: str, as_of: datetime | None, words: StatusWo
         as_of=as_of,
         raw=record,
     )
+    return job if glance.secrets is None else without_secrets(job, glance.secrets)
 
 
 def edition_of(entry: bytes | msgspec.Raw) -> Edition | None:

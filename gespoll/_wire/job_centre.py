@@ -12,6 +12,7 @@ import attrs
 from gespoll._jobs import STATUS_WORDS, Job, JobRef, JobStatus, StatusWords
 from gespoll._wire.listing import Glance, Page, read_page
 from gespoll._wire.record import CAMEL_CASE, SNAKE_CASE, Spelling, read_entry, read_job
+from gespoll._wire.redaction import without_secrets
 from gespoll._wire.reply import Reply
 
 _FILTER_WORDS = {
@@ -41,7 +42,10 @@ class JobCentre:
     def read_job(self, glance: Glance, as_of: datetime | None, words: StatusWords = STATUS_WORDS) -> Job | None:
         """Read the whole record of an entry; `None` when it tells no status, or cannot be read in full."""
         record = read_entry(glance.entry, words)
-        return None if record is None else read_job(record, record, JobRef(glance.job_id), self.record, as_of, words)
+        if record is None:
+            return None
+        job = read_job(record, record, JobRef(glance.job_id), self.record, as_of, words)
+        return job if glance.secrets is None else without_secrets(job, glance.secrets)
 
     def filters(
         self, status: JobStatus | None, graph_name: str | None, start: date | None, end: date | None

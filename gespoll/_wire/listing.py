@@ -23,6 +23,7 @@ from gespoll._errors import ProtocolError
 from gespoll._jobs import is_identifier
 from gespoll._wire.decoding import decode, decode_object
 from gespoll._wire.fields import absolute_time, count, identifier, text, time
+from gespoll._wire.redaction import Secrets
 from gespoll._wire.reply import Reply, error_code, failure
 
 _PART = 256 * 1024
@@ -80,7 +81,9 @@ class Glance:
 
     job_id: str
     word: str | None
-    entry: msgspec.Raw | bytes
+    entry: msgspec.Raw | bytes = attrs.field(repr=False)
+    secrets: Secrets | None = None
+    """What may stand in it and must not be told; `None` where nothing does."""
 
 
 @attrs.frozen
@@ -92,10 +95,11 @@ class Part:
     """The server's words; `None` or blank where it has none."""
     skipped: int
     """Entries without a readable id."""
-    _entries: bytes | list[bytes]
+    _entries: bytes | list[bytes] = attrs.field(repr=False)
     """An array of them, or where one is no JSON each by itself."""
     _places: list[int] | None = None
     """At which places of the text those with a readable id stand; `None` where all have one."""
+    _secrets: Secrets = attrs.field(factory=Secrets)
 
     def glances(self, places: Sequence[int]) -> list[Glance]:
         """Give some of the entries; one whose id cannot be an id is passed over."""
@@ -104,8 +108,12 @@ class Part:
         entries = self._apart()
         if self._places is not None:
             entries = [entries[place] for place in self._places]
-        found = [Glance(self.ids[place], text(self.words[place]), entries[place]) for place in places]
-        return [glance for glance in found if is_identifier(glance.job_id)]
+        found = (self._glance(place, entries[place]) for place in places if is_identifier(self.ids[place]))
+        return [glance for glance in found if glance.secrets is None or not glance.secrets.name(glance.job_id)]
+
+    def _glance(self, place: int, entry: msgspec.Raw | bytes) -> Glance:
+        secrets = self._secrets if self._secrets.may_stand_in(bytes(entry)) else None
+        return Glance(self.ids[place], text(self.words[place]), entry, secrets)
 
     def _apart(self) -> Sequence[msgspec.Raw | bytes]:
         return self._entries if isinstance(self._entries, list) else _decode_entries(self._entries)
@@ -132,7 +140,8 @@ class Page:
 
     _action: str
     _request_id: str | None
-    _body: bytes
+    _secrets: Secrets
+    _body: bytes = attrs.field(repr=False)
     """A JSON array; in a long reply it is only a part of the bytes, from `_start` to `_end`."""
     total: int | None
     _start: int = 0
@@ -146,14 +155,17 @@ class Page:
         """
         try:
             if self._end is None:
-                yield _read_whole(self._body)
+                yield self._with_secrets(_read_whole(self._body))
                 return
             at = self._start
             while at < self._end:
                 part, at = _next_part(self._body, at, self._end)
-                yield part
+                yield self._with_secrets(part)
         except (msgspec.DecodeError, RecursionError) as error:
             raise _no_array(self._action, self._request_id) from error
+
+    def _with_secrets(self, part: Part) -> Part:
+        return attrs.evolve(part, secrets=self._secrets)
 
 
 def read_page(reply: Reply, action: str, *, entries: str, totals: Sequence[str]) -> Page:
@@ -179,10 +191,11 @@ def read_page(reply: Reply, action: str, *, entries: str, totals: Sequence[str])
         raise ProtocolError(text_, status=reply.status, request_id=reply.request_id)
     total = next((number for name in totals if (number := count(fields.get(name))) is not None), None)
     if envelope.span is not None:
-        return Page(action, reply.request_id, reply.body, total, *envelope.span)
+        return Page(action, reply.request_id, reply.secrets, reply.body, total, *envelope.span)
     if envelope.entries != b"null" and not envelope.entries.startswith(b"["):
         raise _no_array(action, reply.request_id)
-    return Page(action, reply.request_id, b"[]" if envelope.entries == b"null" else envelope.entries, total)
+    found = b"[]" if envelope.entries == b"null" else envelope.entries
+    return Page(action, reply.request_id, reply.secrets, found, total)
 
 
 @attrs.frozen

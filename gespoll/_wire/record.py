@@ -37,6 +37,7 @@ from gespoll._wire.fields import (
     time,
     word,
 )
+from gespoll._wire.redaction import without_secrets
 from gespoll._wire.reply import Reply, error_code, failure
 
 _IMPORT = "importgraph"
@@ -110,9 +111,14 @@ def read_single(reply: Reply, ref: JobRef, spelling: Spelling, words: StatusWord
     record, fields = single_record(reply, ref, words)
     described = identifier(fields.get(spelling.job_id))
     if described is not None and described != ref.job_id:
-        text_ = f"looking at job {ref}: the reply describes another job, {one_line(described)}"
+        text_ = f"looking at job {ref}: the reply describes another job, {one_line(reply.secrets.text(described))}"
         raise ProtocolError(text_, request_id=reply.request_id)
-    return read_job(record, fields, ref, spelling, reply.as_of, words)
+    return fit_to_tell(read_job(record, fields, ref, spelling, reply.as_of, words), reply)
+
+
+def fit_to_tell(job: Job, reply: Reply) -> Job:
+    """Return a job without the secrets that the reply echoes."""
+    return without_secrets(job, reply.secrets) if reply.secrets.may_stand_in(reply.body) else job
 
 
 def single_record(
