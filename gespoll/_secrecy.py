@@ -19,6 +19,7 @@ from gespoll._errors import GespollError
 _Error = TypeVar("_Error", bound=BaseException)
 _PLACES = "gespoll: raised at, without the values of its variables:\n"
 _SCHEME = re.compile(r"bearer|basic|digest|negotiate|ntlm|token|apikey|[\w-]+-hmac-[\w-]+", re.IGNORECASE)
+_IN_ONE = re.compile(r"[\w.~+/-]+=*")  # its "=" name nothing
 _PART = re.compile(r"(\w+)=\"?([^,\s\"]+)")
 _PUBLIC_PARTS = frozenset({"signedheaders", "realm", "algorithm", "qop", "uri", "opaque", "nc", "charset"})
 _COOKIE = re.compile(r"=([^;]+)")
@@ -85,8 +86,8 @@ def _secrets_of(value: str) -> Iterator[str]:
     if not proof or not _SCHEME.fullmatch(scheme):
         yield value
     if proof:
-        parts = [part for name, part in _PART.findall(proof) if name.lower() not in _PUBLIC_PARTS]
-        yield from parts or [proof.strip()]
+        named = [] if _IN_ONE.fullmatch(proof.strip()) else _PART.findall(proof)
+        yield from [part for name, part in named if name.lower() not in _PUBLIC_PARTS] or [proof.strip()]
         if scheme.lower() == "basic":
             yield from _password_in(proof.strip())
 
