@@ -7,7 +7,6 @@ itself, and a session that is not ours is neither closed nor reconfigured.
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,10 +27,12 @@ from gespoll._endpoints import checked_base, is_clear_text
 from gespoll._errors import AuthenticationError, JobNotFound, ProtocolError, SourceError, TransportError
 from gespoll._jobs import Job, JobRef, JobStatus, extended_words, furthest, status_of_word
 from gespoll._pacing import CERTIFICATE_REJECTED
-from gespoll._secrecy import without_echo, without_frames
+from gespoll._secrecy import secrets_behind, secrets_given, secrets_in, without_frames
 from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted, keeps_budget
 from gespoll._wire import engine_list, engine_status, job_centre, status_v1, status_v2
+from gespoll._wire.decoding import in_utf_8
 from gespoll._wire.listing import Glance, Page
+from gespoll._wire.redaction import Form, Secrets, forms_of
 from gespoll._wire.reply import Reply
 
 Session = aiohttp.ClientSession
@@ -43,12 +44,11 @@ _CHUNK = 256 * 1024
 _URLS_KEPT = 2000  # making one takes longer than decoding a reply
 _SILENCE = 1.0
 _HELD_UP = 0.01
+_SECRETS_KEPT = 64  # working out the spellings of a token takes as long as a poll
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _LONGEST_HEADER = 64 * 1024  # a token has about 9 KB, more than aiohttp takes by default
-_ECHO_AT_MOST = 64 * 1024
 _UNPROVED_AT_ONCE = 2  # fewer than lock a key, and more than one that a silent server may hold
 _PUBLIC_HEADERS = frozenset({"host", "content-type", "x-project-id", "x-sdk-date"})
-_PARTS = re.compile(r"(?:Access|Signature)=([^,\s]+)")
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "X-Language": "en-us"}
 
 _Reading = TypeVar("_Reading")
@@ -66,6 +66,7 @@ class _Client:
         self._owned: aiohttp.ClientSession | None = None
         self._max_reply_bytes = max_reply_bytes
         self._allow_http = allow_http
+        self._forms: dict[str, tuple[Form, ...]] = {}
 
     def open(self) -> None:
         if self._session is None:
@@ -85,7 +86,7 @@ class _Client:
 
     async def get(self, url: URL, proof: Mapping[str, str], action: str) -> Reply:
         """Send one authorized request."""
-        secrets = tuple(_secrets_of(proof))
+        secrets = tuple(secrets_in(proof, _PUBLIC_HEADERS))
         return await self._send(_Message("GET", url, {**_HEADERS, **proof}, action, secrets))
 
     async def post(self, errand: Errand) -> Reply:
@@ -133,10 +134,24 @@ class _Client:
                     response.close()
                     text = f"{message.action}: the reply is larger than max_reply_bytes={self._max_reply_bytes}"
                     raise ProtocolError(text, status=response.status)
-            told = bytes(body)
-            if response.status >= 300 or (message.body is None and len(told) <= _ECHO_AT_MOST):
-                told = without_echo(told, message.secrets)
-            return Reply(response.status, told, response.headers, datetime.now(UTC))
+            told = in_utf_8(bytes(body), response.headers.get("Content-Type", ""))
+            secrets = self._secrets_of(message, response)
+            return Reply(response.status, told, response.headers, datetime.now(UTC), secrets)
+
+    def _secrets_of(self, message: _Message, response: aiohttp.ClientResponse) -> Secrets:
+        """Return what the reply must not tell: what the request was proved with, and what a lent session added."""
+        known = [*message.secrets, *secrets_given(response.headers)]
+        if self._session is not None:
+            known += secrets_behind(response.request_info.headers)
+        return Secrets(form for secret in dict.fromkeys(known) for form in self._forms_of(secret))
+
+    def _forms_of(self, secret: str) -> tuple[Form, ...]:
+        forms = self._forms.get(secret)
+        if forms is None:
+            if len(self._forms) >= _SECRETS_KEPT:
+                self._forms.clear()
+            forms = self._forms[secret] = forms_of(secret)
+        return forms
 
 
 @attrs.frozen
@@ -149,14 +164,6 @@ class _Message:
     action: str
     secrets: Sequence[str] = attrs.field(repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
-
-
-def _secrets_of(proof: Mapping[str, str]) -> Iterator[str]:
-    """Iterate over what proves something in some headers, the parts of a signature too."""
-    for name, value in proof.items():
-        if name.lower() not in _PUBLIC_HEADERS:
-            yield value
-            yield from _PARTS.findall(value)
 
 
 class _Dropped(aiohttp.ClientError):
@@ -403,7 +410,7 @@ class ManagementSource(_HttpSource):
 
         Raises:
             SourceError: when the list could not be read.
-            ValueError: when the server has no filter for that status.
+            ValueError: when the server has no filter for that status, or the graph's name cannot be one.
         """
         filters = self._centre.filters(status, graph, start, end)
 
@@ -597,8 +604,17 @@ def _everything(ids: Sequence[str], words: Sequence[str | None]) -> Sequence[int
 async def _window(page: Page, wanted: Wanted, read_job: Callable[[Glance], Job | None]) -> ListWindow:
     """Read a page part by part, giving control back to the event loop between them.
 
-    Of a job that stands in it more than once, the furthest state is taken.
+    Of a job that stands in it more than once, the furthest state is taken. The frames below this one hold the reply,
+    which may echo secrets; what is raised leaves without them.
     """
+    try:
+        return await _read_window(page, wanted, read_job)
+    except BaseException as error:
+        without_frames(error)
+        raise
+
+
+async def _read_window(page: Page, wanted: Wanted, read_job: Callable[[Glance], Job | None]) -> ListWindow:
     ids: list[str] = []
     jobs: dict[str, Job] = {}
     words: list[str | None] = []

@@ -17,6 +17,8 @@ from typing import Any, Literal, Self
 import attrs
 import msgspec
 
+from gespoll._text import PATH, REASON, WORD, printable
+
 FileKind = Literal["schema", "vertexset", "edgeset", "other"]
 
 
@@ -192,7 +194,8 @@ class ImportFile:
         return max(self.total_lines - self.successful_lines, 0)
 
     def __str__(self) -> str:
-        facts = [f"{self.kind} {self.path or '(no path)'}: {self.status or 'no status'}"]
+        path, status = printable(self.path or "(no path)", PATH), printable(self.status or "no status", WORD)
+        facts = [f"{self.kind} {path}: {status}"]
         if self.failed_lines is not None:
             total = "" if self.total_lines is None else f" of {self.total_lines}"
             facts.append(f"{self.failed_lines}{total} lines failed")
@@ -200,7 +203,10 @@ class ImportFile:
             facts.append(f"{self._missing_lines} of {self.total_lines} lines missing")
         if self.has_unreadable_count:
             facts.append("its line counts cannot be read")
-        facts += [f"{name} {value}" for name, value in (("cause", self.cause), ("log", self.log)) if value]
+        if self.cause:
+            facts.append(f"cause {printable(self.cause, REASON)}")
+        if self.log:
+            facts.append(f"log {printable(self.log, PATH)}")
         return ", ".join(facts)
 
 

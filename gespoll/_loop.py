@@ -40,6 +40,7 @@ from gespoll._scheduler import (
 from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 from gespoll._tasks import OwnTask, OwnTasks
+from gespoll._text import printable
 
 _logger = logging.getLogger("gespoll")
 
@@ -320,7 +321,8 @@ class Loop:
         if outcome is None:
             self._scheduler.abandon(request, now)
         else:
-            _logger.debug("%s brought %r", request, outcome)
+            if _logger.isEnabledFor(logging.DEBUG):
+                _logger.debug("%s brought %s", request, printable(repr(outcome)))
             await self._take_in(request, outcome, now)
             if isinstance(outcome, SourceError):
                 self._withdraw_unwanted()

@@ -20,6 +20,7 @@ from gespoll._jobs import StateChange
 from gespoll._observer import Observer, RequestMade, WaitEnded, WaitStarted
 from gespoll._scheduler import Ledger, Outcome, Request, Window
 from gespoll._source import CredentialsRenewed
+from gespoll._text import printable
 
 _logger = logging.getLogger("gespoll")
 
@@ -136,8 +137,15 @@ class Observing:
                 "%s.%s() raised; the wait goes on, and further errors of this method are not logged\n%s",
                 type(observer).__qualname__,
                 method,
-                "".join(traceback.format_exception(error, chain=False)).rstrip(),
+                _told(error),
             )
+
+
+def _told(error: BaseException) -> str:
+    """Return the places that an error came through, and what it says, which may be the service's words, on one line."""
+    places = "".join(traceback.format_tb(error.__traceback__))
+    said = "".join(traceback.format_exception_only(error)).rstrip()
+    return f"Traceback (most recent call last):\n{places}{printable(said)}"
 
 
 def _outcome(outcome: Outcome | None) -> Literal["answered", "not_found", "failed", "renewed", "withdrawn"]:

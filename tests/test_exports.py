@@ -18,6 +18,7 @@ from gespoll import _errors, _jobs
 
 ROOT = Path(gespoll.__file__).parent
 FLOORS = (
+    {"_text"},
     {"_jobs", "_cancellation", "_slices", "_tasks"},
     {"_errors", "_tolerance"},
     {"_wire", "_pacing", "_source", "_endpoints", "_signing", "_secrecy", "_snapshot", "_observer"},
@@ -35,6 +36,7 @@ FLOOR_OF = {part: number for number, parts in enumerate(FLOORS) for part in part
 DEFERRED = {("gespoll._jobs", "gespoll._wire.submission")}
 """Imports upwards that a function makes when it is called: `JobRef.from_reply` reads the service's own words."""
 PURE = (
+    "_text",
     "_jobs",
     "_errors",
     "_tolerance",
@@ -214,7 +216,7 @@ class TestHouse:
             ("aiohttp", {"_http"}),
             ("backoff", {"_pacing"}),
             ("msgspec", {"_jobs", "_scheduler", "_snapshot", "_wire", "testing"}),
-            ("json", set()),
+            ("json", {"_wire"}),
             ("opentelemetry", {"otel"}),
             ("time", {"_slices"}),
         ],

@@ -45,6 +45,7 @@ from gespoll._scheduler._verify import Verify
 from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
+from gespoll._text import WORD, printable
 
 _logger = logging.getLogger("gespoll")
 
@@ -473,7 +474,8 @@ class Scheduler:
         if is_unconfirmed:
             _logger.warning("job %s ended as %s, which nothing confirmed", record.ref, job.status.value)
         if self._is_refused(job):
-            detail = f"job {record.ref} was reported as {job.reported_status}, and nothing confirmed its files"
+            word = printable(job.reported_status, WORD)
+            detail = f"job {record.ref} was reported as {word}, and nothing confirmed its files"
             self._end(scope, record, EndUnconfirmed(detail, job=job), now)
         else:
             self._tell(scope, record, job, now)
@@ -502,9 +504,8 @@ class Scheduler:
     def _tell(self, scope: Scope, record: Record[Ledger], job: Job, now: float) -> None:
         if job.status is JobStatus.UNKNOWN and job.reported_status not in self._unknown_words:
             self._unknown_words.add(job.reported_status)
-            _logger.warning(
-                "job %s has status %r, which no API document names; it is waited on", record.ref, job.reported_status
-            )
+            word = printable(job.reported_status, WORD)
+            _logger.warning("job %s has status %r, which no API document names; it is waited on", record.ref, word)
         previous = None if record.profile is None else record.profile.status
         if job.status.is_terminal:
             self._tally.ended_job(job.lag.total_seconds() if job.lag is not None and previous is not None else None)

@@ -27,6 +27,7 @@ from gespoll._scheduler._verdict import reported_end
 from gespoll._scheduler._verify import INTERVALS_BEHIND, Verify
 from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._source import ListWindow
+from gespoll._text import WORD, printable
 
 _PAGES_BESIDE_CONFIRMATIONS = 3
 """Pages that go before a confirmation or a retry while more are due, so that those take a quarter of the budget."""
@@ -349,7 +350,8 @@ def _personal_reason(care: Care) -> str:
     if evidence is None:
         return "it is queried by itself"
     if evidence.ends:
-        return f"its end ({reported_end(evidence).reported_status}) is to be confirmed by a query"
+        word = printable(reported_end(evidence).reported_status, WORD)
+        return f"its end ({word}) is to be confirmed by a query"
     denials = evidence.by_query.denials
     if denials is not None:
         return f"the service denied it {counted(denials.count, 'time')}: asked again until the grace is over"

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from gespoll import StateChange
 from gespoll.cli._board import Board
+from gespoll.cli._output import plain
 
 
 class Display(Protocol):
@@ -56,4 +57,4 @@ class Lines:
 
 def say(line: str) -> None:
     """Print a line at once, also into a pipe."""
-    print(line, flush=True)
+    print(plain(line), flush=True)

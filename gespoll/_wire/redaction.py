@@ -1,0 +1,387 @@
+"""Secrets in what a server says: found in every spelling, and hidden.
+
+Rule: a text of a reply passes `Secrets` before it stands in an error or in a job. It is searched as it is and with its
+escapes undone, several times over, so that a spelling of JSON, of a URL, of HTML or a mixture of them makes no
+difference; Base64 is searched for what a secret looks like in it at each of the three offsets. What proves something
+is known to the request; what others use to prove something is known by its shape, or by the name beside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import attrs
+
+from gespoll._jobs import ImportFile, Job, JobRequest, JobStatus, status_of_word
+from gespoll._wire.decoding import decode
+
+HIDDEN = "***"
+_HEAD = 12  # letters of a secret that are an echo of it; fewer are common to many tokens
+_PART_OF_A_WORD = 8  # letters; a shorter secret is only found as a whole word, or every "abc" would be hidden
+_BASE64_AT_LEAST = 6  # letters of Base64 that are not there by chance
+_LAYERS = 5  # escapes in escapes in escapes
+_JSON_IN_JSON = 3
+_SEARCHED_AT_MOST = (
+    256 * 1024
+)  # letters; what is suspicious and longer is cut there, or searching it would hold the loop
+
+_PLAIN = str.maketrans("-_ ", "+/+")  # Base64 of both kinds alike, and a blank that was a plus or the other way round
+_PLAIN_BYTES = bytes.maketrans(b"-_ ", b"+/+")
+_MARKS = (b"\\", b"%", b"&")
+"""What begins an escape."""
+_HINTS = (
+    *(b"key", b"token", b"pass", b"pwd", b"secret", b"credential", b"cookie", b"signature", b"authorization"),
+    *(b"bearer", b"basic", b"digest", b"negotiate", b"ntlm", b"hmac", b"mii", b"eyj", b'"ak"', b'"sk"'),
+)
+"""What stands in or beside whatever is known by its shape or name, in lower case."""
+_RUN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_")
+
+_ESCAPE = re.compile(
+    r"\\u([0-9a-fA-F]{4})|%u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})"
+    r"|\\([bfnrt])|\\(.)|(&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,31});?)|(\r?\n[ \t]*)",
+    re.DOTALL,
+)
+_CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+_NAME = (
+    r"(?:access|secret|private|api)[\s_.-]?key(?:[\s_.-]?id)?|pass[\s_.-]?(?:word|wd|phrase)|pwd|client[\s_.-]?secret"
+    r"|(?:security|auth|access|session|refresh|subject)[\s_.-]?token"
+)
+_VALUE = (
+    r"(?:(?P<quote>\\*[\"'])(?P<quoted>(?:(?!(?<!\\)(?P=quote)).)*)|(?P<list>\[[^\]]*)|(?P<bare>[^\s\"'<>,;&}\])]+))"
+)
+_NAMED = re.compile(rf"(?:{_NAME})[\w.-]{{0,24}}(?:\\*[\"'])?\s{{0,8}}(?:=>|[:=>])\s{{0,8}}[bu]?{_VALUE}", re.I | re.S)
+_SCHEME = re.compile(
+    r"\b(?P<scheme>bearer|basic|digest|negotiate|ntlm|[\w-]{2,12}-hmac-sha\d{1,3})[\s:=]{1,4}[\"']?"
+    r"(?P<value>\w{1,32}=[\"'\w][^\s,]*(?:,\s{0,4}\w{1,32}=[^\s,]*)+|[\w.~+/-]+=*)",
+    re.I,
+)
+_COOKIE = re.compile(r"cookie2?(?:\\*[\"'])?\s{0,4}[:=]\s{0,4}[\"']?(?P<value>[^\s=;,\"']{1,128}=[^\r\n\"']*)", re.I)
+_SIGNATURE = re.compile(r"\b(?P<value>(?:[\w-]{1,16}-)?signature[\"']*\s{0,4}[:=]\s{0,4}[\"']?[\w+/=%.-]{8,})", re.I)
+_TOKEN = re.compile(r"(?P<value>MII[A-Za-z0-9+/_-]{60,}={0,2}|eyJ[\w-]{8,}\.[\w-]{8,}\.?[\w-]*)")
+_INNOCENT = frozenset(
+    {
+        *("access", "auth", "authentication", "authorization", "bearer", "credential", "credentials", "error"),
+        *(
+            "expired",
+            "header",
+            "invalid",
+            "missing",
+            "realm",
+            "required",
+            "scheme",
+            "string",
+            "token",
+            "tokens",
+            "type",
+        ),
+    }
+)
+"""What stands behind the name of a scheme in plain English."""
+_NAMES = re.compile(
+    "accesskey|secretkey|privatekey|apikey|password|passwd|passphrase|clientsecret"
+    "|securitytoken|authtoken|accesstoken|sessiontoken|refreshtoken|subjecttoken"
+)
+_WHOLE_NAMES = frozenset({"ak", "sk", "pwd", "secret", "token", "authorization", "cookie", "setcookie", "signature"})
+
+
+@attrs.frozen
+class Form:
+    """One spelling of a secret."""
+
+    head: str
+    """What must stand somewhere."""
+    whole: str
+    is_word: bool = False
+    """Whether it counts only between letters that are no part of it."""
+    is_base64: bool = False
+    """Whether the whole run of Base64 letters around it is hidden."""
+
+    def spans(self, letters: str, plain: str) -> Iterator[tuple[int, int]]:
+        """Iterate over its places in a text, which is given as it is and in plain letters."""
+        at = plain.find(self.head)
+        while at >= 0:
+            end = self._end(letters, plain, at)
+            if not self.is_word or not _is_in_a_word(letters, at, end):
+                yield (_run_begins(letters, at) if self.is_base64 else at), end
+            at = plain.find(self.head, end)
+
+    def _end(self, letters: str, plain: str, at: int) -> int:
+        """Return where it ends: as a whole, or where the run of letters ends that its first letters begin."""
+        if plain.startswith(self.whole, at):
+            end = at + len(self.whole)
+            return _run_ends(letters, end) if self.is_base64 else end
+        end = at + len(self.head)
+        while end < len(plain) and plain[end] == self.whole[end - at]:
+            end += 1
+        return _run_ends(letters, end)
+
+
+def _is_in_a_word(letters: str, start: int, end: int) -> bool:
+    return letters[start - 1 : start].isalnum() or letters[end : end + 1].isalnum()
+
+
+def _run_begins(letters: str, at: int) -> int:
+    while at and letters[at - 1] in _RUN:
+        at -= 1
+    return at
+
+
+def _run_ends(letters: str, at: int) -> int:
+    while at < len(letters) and letters[at] in _RUN:
+        at += 1
+    return at
+
+
+def forms_of(secret: str) -> tuple[Form, ...]:
+    """Return the spellings of a secret, besides those that are undone before it is searched for; none of a blank."""
+    if not secret.strip():
+        return ()
+    forms = dict.fromkeys(_plain_form(each) for each in _as_read(secret))
+    forms |= dict.fromkeys(
+        Form(head, whole, is_base64=True)
+        for data in _as_written(secret)
+        for offset in range(3)
+        if len(whole := _in_base64(data, offset)) >= _BASE64_AT_LEAST
+        for head in (_in_base64(data[:_HEAD], offset) if len(secret) >= _HEAD else whole,)
+    )
+    return tuple(forms)
+
+
+def _plain_form(secret: str) -> Form:
+    plain = secret.translate(_PLAIN)
+    return Form(plain[:_HEAD], plain, is_word=len(secret) < _PART_OF_A_WORD)
+
+
+def _as_read(secret: str) -> Iterator[str]:
+    """Iterate over what a secret may be read as: with what looks like an escape undone, or in another charset."""
+    yield secret
+    letters, places = secret, range(len(secret) + 1)
+    for _ in range(2):
+        undone = _undone(letters, places)
+        if undone is None:
+            break
+        letters, places = undone  # type: ignore[assignment]
+        if letters:
+            yield letters
+    if not secret.isascii():
+        yield secret.encode().decode("latin-1")
+        pairs = secret.encode("utf-16-le")
+        yield "".join(chr(int.from_bytes(pairs[at : at + 2], "little")) for at in range(0, len(pairs), 2))
+
+
+def _as_written(secret: str) -> Iterator[bytes]:
+    """Iterate over the bytes that may stand in Base64."""
+    written = [secret]
+    if not secret.isalnum() or not secret.isascii():
+        written += [json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], quote(secret, safe="")]
+        written.append(secret.replace("/", r"\/"))
+    yield from dict.fromkeys(each.encode() for each in written)
+    if not secret.isascii():
+        yield secret.encode("latin-1", errors="replace")
+
+
+def _in_base64(data: bytes, offset: int) -> str:
+    """Return the letters that bytes always have in Base64, so many bytes behind a multiple of three."""
+    written = base64.b64encode(b"\0" * offset + data).decode()
+    return written[(offset * 8 + 5) // 6 : (offset + len(data)) * 8 // 6].translate(_PLAIN)
+
+
+def _undone(letters: str, places: Sequence[int]) -> tuple[str, list[int]] | None:
+    """Undo one layer of escapes; `None` when there is none.
+
+    Args:
+        letters: the text.
+        places: where each letter begins in the text that all began with, and where that ends.
+    """
+    parts: list[str] = []
+    new: list[int] = []
+    at = 0
+    for escape in _ESCAPE.finditer(letters):
+        start, letter = escape.start(), _letter(escape)
+        parts += letters[at:start], letter
+        new += places[at:start]
+        new += [places[start]] * len(letter)
+        at = escape.end()
+    if not at:
+        return None
+    parts.append(letters[at:])
+    new += places[at:]
+    return "".join(parts), new
+
+
+def _letter(escape: re.Match[str]) -> str:
+    kind, told = escape.lastindex or 0, escape[escape.lastindex or 0]
+    if kind <= 4:
+        return chr(int(told, 16))
+    if kind == 5:
+        return _CONTROL[told]
+    if kind == 7:
+        return html.unescape(told)
+    return told if kind == 6 else ""
+
+
+class Secrets:
+    """What proves something in one request, and must not be told when the reply echoes it."""
+
+    def __init__(self, forms: Iterable[Form] = ()) -> None:
+        self._forms = tuple(forms)
+        self._heads = tuple({form.head.encode(errors="replace") for form in self._forms})
+
+    def __repr__(self) -> str:
+        return f"{len(self._forms)} spellings of secrets"
+
+    def may_stand_in(self, text: bytes) -> bool:
+        """Tell, fast, whether there may be anything to hide in some JSON or text."""
+        plain = text.translate(_PLAIN_BYTES)
+        if any(map(plain.__contains__, _MARKS)) or any(map(plain.__contains__, self._heads)):
+            return True
+        return any(map(plain.lower().__contains__, _HINTS))
+
+    def name(self, job_id: str) -> bool:
+        """Whether an id is, or holds, one of them in full."""
+        plain = job_id.translate(_PLAIN)
+        return any(form.whole in plain for form in self._forms if not form.is_word)
+
+    def hidden(self, value: Any) -> Any:
+        """Return a decoded value with `***` in the place of secrets.
+
+        Raises:
+            RecursionError: when it is nested too deeply.
+        """
+        return self._hidden(value, _JSON_IN_JSON)
+
+    def text(self, text: str) -> str:
+        """Return a text with `***` in the place of secrets."""
+        return self._text(text, _JSON_IN_JSON)
+
+    def _hidden(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return self._text(value, depth)
+        if isinstance(value, dict):
+            return {self._text(name, 0): self._field(name, part, depth) for name, part in value.items()}
+        return [self._hidden(part, depth) for part in value] if isinstance(value, list) else value
+
+    def _field(self, name: str, value: Any, depth: int) -> Any:
+        spelled = "".join(filter(str.isalnum, name)).lower()
+        if _NAMES.search(spelled):
+            return _masked(value)
+        if spelled in _WHOLE_NAMES and isinstance(value, str | int) and not isinstance(value, bool):
+            return _masked(value)
+        return self._hidden(value, depth)
+
+    def _text(self, text: str, depth: int) -> str:
+        if "\n" not in text and not self.may_stand_in(text.encode(errors="replace")):
+            return text
+        if len(text) > _SEARCHED_AT_MOST:
+            text = f"{text[:_SEARCHED_AT_MOST]}…"
+        if depth and text.lstrip()[:1] in {"{", "["}:
+            value = decode(text.encode(errors="replace"))
+            hidden = self._hidden(value, depth - 1)
+            if hidden != value:
+                return json.dumps(hidden, ensure_ascii=False, separators=(",", ":"))
+        return _without(text, sorted(self._places(text)))
+
+    def _places(self, text: str) -> Iterator[tuple[int, int]]:
+        letters, places = text, range(len(text) + 1)
+        for _ in range(_LAYERS):
+            plain = letters.translate(_PLAIN)
+            for form in self._forms:
+                yield from ((places[start], places[end]) for start, end in form.spans(letters, plain))
+            yield from ((places[start], places[end]) for start, end in _known_by_shape(letters))
+            undone = _undone(letters, places)
+            if undone is None:
+                return
+            letters, places = undone  # type: ignore[assignment]
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_masked(part) for part in value]
+    return value if value is None or value == "" or isinstance(value, bool) else HIDDEN
+
+
+def _without(text: str, places: list[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    at = 0
+    for start, end in places:
+        if end <= at:
+            continue
+        if start >= at:
+            parts += text[at:start], HIDDEN
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+def _known_by_shape(letters: str) -> Iterator[tuple[int, int]]:
+    for found in _NAMED.finditer(letters):
+        yield found.span(next(name for name in ("quoted", "list", "bare") if found[name] is not None))
+    for found in _SCHEME.finditer(letters):
+        if _is_proof(found["scheme"].lower(), found["value"]):
+            yield found.span("value")
+    for shape in (_COOKIE, _SIGNATURE, _TOKEN):
+        yield from (found.span("value") for found in shape.finditer(letters))
+
+
+def _is_proof(scheme: str, value: str) -> bool:
+    """Whether what stands behind the name of a scheme proves something, and is no word of a sentence."""
+    if value.strip(".").lower() in _INNOCENT or len(value) < 4:
+        return False
+    return scheme == "bearer" or not value.isalpha() or not (value.islower() or value.istitle()) or _holds_a_user(value)
+
+
+def _holds_a_user(value: str) -> bool:
+    try:
+        return b":" in base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+
+
+def without_secrets(job: Job, secrets: Secrets) -> Job:
+    """Return a job whose texts tell no secret. How it stands was read before, and is not touched."""
+    request = job.request
+    return attrs.evolve(
+        job,
+        reported_status=_word(job.reported_status, secrets),
+        job_type=_told(job.job_type, secrets),
+        name=_told(job.name, secrets),
+        related_graph=_told(job.related_graph, secrets),
+        fail_reason=_told(job.fail_reason, secrets),
+        files=None if job.files is None else tuple(_file(file, secrets) for file in job.files),
+        request=None if request is None else _request(request, secrets),
+        raw=secrets.hidden(job.raw),
+    )
+
+
+def _told(text: str | None, secrets: Secrets) -> str | None:
+    return None if text is None else secrets.text(text)
+
+
+def _word(word: str, secrets: Secrets) -> str:
+    """Hide a secret that stands in the place of a word; a word of the documents is none, whatever the password is."""
+    return word if status_of_word(word) is not JobStatus.UNKNOWN else secrets.text(word)
+
+
+def _file(file: ImportFile, secrets: Secrets) -> ImportFile:
+    return attrs.evolve(
+        file,
+        path=_told(file.path, secrets),
+        status=None if file.status is None else _word(file.status, secrets),
+        log=_told(file.log, secrets),
+        cause=_told(file.cause, secrets),
+    )
+
+
+def _request(request: JobRequest, secrets: Secrets) -> JobRequest:
+    return JobRequest(
+        command=_told(request.command, secrets), url=_told(request.url, secrets), body=secrets.hidden(request.body)
+    )
