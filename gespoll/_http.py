@@ -23,7 +23,7 @@ import attrs
 from yarl import URL
 
 from gespoll import _signing
-from gespoll._credentials import Credentials, Errand, Surroundings, credentials_problem
+from gespoll._credentials import Credentials, Errand, Surroundings, credentials_problem, trial_of
 from gespoll._endpoints import checked_base, is_clear_text
 from gespoll._errors import AuthenticationError, JobNotFound, ProtocolError, SourceError, TransportError
 from gespoll._jobs import Job, JobRef, JobStatus, extended_words, furthest, status_of_word
@@ -46,7 +46,6 @@ _HELD_UP = 0.01
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _LONGEST_HEADER = 64 * 1024  # a token has about 9 KB, more than aiohttp takes by default
 _ECHO_AT_MOST = 64 * 1024
-_UNPROVED_AT_ONCE = 2  # fewer than lock a key, and more than one that a silent server may hold
 _PUBLIC_HEADERS = frozenset({"host", "content-type", "x-project-id", "x-sdk-date"})
 _PARTS = re.compile(r"(?:Access|Signature)=([^,\s]+)")
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "X-Language": "en-us"}
@@ -88,17 +87,20 @@ class _Client:
         secrets = tuple(_secrets_of(proof))
         return await self._send(_Message("GET", url, {**_HEADERS, **proof}, action, secrets))
 
-    async def post(self, errand: Errand) -> Reply:
+    async def run(self, errand: Errand) -> Reply:
         """Send what credentials want sent.
 
         Raises:
             SourceError: when no usable reply came.
             ValueError: when it would go out in clear text.
         """
-        if is_clear_text(errand.url) and not self._allow_http:
+        if is_clear_text(errand.url) and not (self._allow_http or errand.is_local):
             raise ValueError(f"{errand.action} would send a secret in clear text: use https, or pass allow_http=True")
         url = URL(errand.url, encoded=True)
-        return await self._send(_Message("POST", url, _HEADERS, errand.action, errand.secrets, errand.body))
+        headers = {**_HEADERS, **errand.headers}
+        return await self._send(
+            _Message(errand.method, url, headers, errand.action, errand.secrets, errand.body or None)
+        )
 
     async def _send(self, message: _Message) -> Reply:
         self.ensure_open()
@@ -217,9 +219,9 @@ class _HttpSource(ListingSource):
         self._project = project_id
         self._client = _Client(session, max_reply_bytes, allow_http=allow_http)
         self._credentials = credentials.bind(
-            Surroundings(project_id=project_id, allow_http=allow_http, send=self._client.post)
+            Surroundings(project_id=project_id, allow_http=allow_http, send=self._client.run)
         )
-        self._unproved = anyio.Semaphore(_UNPROVED_AT_ONCE) if credentials.locks else None
+        self._trial = trial_of(credentials)
 
     async def __aenter__(self) -> Self:
         self._client.open()
@@ -263,9 +265,9 @@ class _HttpSource(ListingSource):
 
     async def _exchange(self, url: URL, action: str, read: Callable[[Reply], _Reading]) -> _Reading:
         begun_at = anyio.current_time()
-        if self._unproved is None:
+        if self._trial is None:
             return await self._authorized(url, action, read, begun_at)
-        async with self._unproved:
+        async with self._trial.turn():
             return await self._authorized(url, action, read, begun_at)
 
     async def _authorized(self, url: URL, action: str, read: Callable[[Reply], _Reading], begun_at: float) -> _Reading:
@@ -289,7 +291,8 @@ class _HttpSource(ListingSource):
 
     def _accept(self, proof: Mapping[str, str]) -> None:
         self._credentials.accepted(proof)
-        self._unproved = None
+        if self._trial is not None:
+            self._trial.accepted()
 
 
 def _named_skew(error: AuthenticationError, proof: Mapping[str, str], reply: Reply) -> AuthenticationError:

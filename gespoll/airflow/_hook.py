@@ -1,7 +1,8 @@
 """From an Airflow connection to a poller.
 
 Rule: what a connection lacks is told in one error, by the names of its fields and never by their values.
-Nothing is looked for in the environment of whatever process happens to run: a connection says it all.
+Nothing is looked for in the environment of whatever process happens to run: a connection says it all. What is raised
+leaves without the frames that it came through, which hold the connection.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import anyio
 from airflow.sdk import BaseHook
 
 import gespoll
+from gespoll._secrecy import without_frames
 
 DEFAULT_CONNECTION = "huaweicloud_default"
 _TEST_SECONDS = 20.0
@@ -49,8 +51,11 @@ class GesHook(BaseHook):
             AirflowNotFoundException: when there is no such connection.
             ValueError: when the connection cannot work; the text says what it lacks.
         """
-        connection = self.get_connection(self.ges_conn_id)
-        return self._poller(connection, connection.extra_dejson, knobs)
+        try:
+            return self._opened(knobs)
+        except BaseException as error:
+            without_frames(error)
+            raise
 
     async def aget_conn(self, **knobs: Any) -> gespoll.Poller:
         """Make a poller inside an event loop, such as a triggerer's. Cancelling it leaves nothing behind.
@@ -62,8 +67,11 @@ class GesHook(BaseHook):
             AirflowNotFoundException: when there is no such connection.
             ValueError: when the connection cannot work; the text says what it lacks.
         """
-        connection = await self.aget_connection(self.ges_conn_id)
-        return self._poller(connection, await connection.aextra_dejson(), knobs)
+        try:
+            return await self._opened_in_loop(knobs)
+        except BaseException as error:
+            without_frames(error)
+            raise
 
     def test_connection(self) -> tuple[bool, str]:
         """Read the project's list of jobs, and tell whether that worked, and why not, within half a minute."""
@@ -72,9 +80,16 @@ class GesHook(BaseHook):
         except (gespoll.GespollError, ValueError) as error:
             return False, str(error)
 
+    def _opened(self, knobs: Mapping[str, Any]) -> gespoll.Poller:
+        connection = self.get_connection(self.ges_conn_id)
+        return self._poller(connection, connection.extra_dejson, knobs)
+
+    async def _opened_in_loop(self, knobs: Mapping[str, Any]) -> gespoll.Poller:
+        connection = await self.aget_connection(self.ges_conn_id)
+        return self._poller(connection, await connection.aextra_dejson(), knobs)
+
     def _poller(self, connection: Any, extra: Any, knobs: Mapping[str, Any]) -> gespoll.Poller:
         arguments, problems = _arguments(connection, extra if isinstance(extra, Mapping) else {})
-        del connection, extra  # a crash reporter would show them
         if problems:
             raise ValueError(f"connection {self.ges_conn_id!r} {'; '.join(problems)}")
         return gespoll.connect(**arguments, **knobs)

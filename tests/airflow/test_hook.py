@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from traceback import walk_tb
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -57,6 +59,38 @@ async def test_what_a_connection_lacks_is_told(connect: Connect, fields: dict[st
         await GesHook().aget_conn()
     assert "an-ak" not in str(caught.value)
     assert GesHook().test_connection()[0] is False
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"login": "an-ak", "password": "an-sk\n", "extra": REGION},
+        {"login": "an ak", "password": "an-sk", "extra": {**REGION, "security_token": "a-token"}},
+        {"extra": {**REGION, "token": "a-token\n"}},
+        {**KEY, "extra": {**REGION, "region": "nowhere", "token": "a-token"}},
+        {**KEY, "extra": {"project_id": "p", "token": "a-token"}},
+    ],
+)
+async def test_no_variable_of_a_failure_holds_a_secret(connect: Connect, fields: dict[str, Any]) -> None:
+    """Crash reporters show those of every frame, of the whole chain."""
+    connect(**fields)
+    for knobs in ({}, {"interval": -1}):
+        with pytest.raises(ValueError, match=" ") as caught:
+            GesHook().get_conn(**knobs)
+        with pytest.raises(ValueError, match=" ") as in_loop:
+            await GesHook().aget_conn(**knobs)
+        for error in (caught.value, in_loop.value):
+            shown = [repr(value) for frame, _ in walk_tb(error.__traceback__) for value in hidden(frame)]
+            assert [
+                secret for secret in ("an-ak", "an ak", "an-sk", "a-token") if secret in str(shown) + str(error)
+            ] == []
+            assert (error.__cause__, error.__context__) == (None, None)
+
+
+def hidden(frame: FrameType) -> list[Any]:
+    """List the variables of a frame that is not of this file."""
+    return [] if frame.f_code.co_filename == __file__ else list(frame.f_locals.values())
 
 
 def test_a_connection_that_is_not_there() -> None:
