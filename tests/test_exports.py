@@ -19,8 +19,18 @@ from gespoll import _errors, _jobs
 ROOT = Path(gespoll.__file__).parent
 FLOORS = (
     {"_jobs", "_cancellation", "_slices", "_tasks"},
-    {"_errors", "_tolerance"},
-    {"_wire", "_pacing", "_source", "_endpoints", "_signing", "_secrecy", "_snapshot", "_observer"},
+    {"_endpoints", "_errors", "_tolerance"},
+    {
+        "_wire",
+        "_pacing",
+        "_source",
+        "_ways_out",
+        "_connector",
+        "_signing",
+        "_secrecy",
+        "_snapshot",
+        "_observer",
+    },
     {"_scheduler", "_credentials"},
     {"_observing"},
     {"_http", "_loop", "_environment"},
@@ -43,6 +53,7 @@ PURE = (
     "_pacing",
     "_scheduler",
     "_endpoints",
+    "_ways_out",
     "_signing",
     "_environment",
 )
@@ -211,7 +222,7 @@ class TestHouse:
     @pytest.mark.parametrize(
         ("distribution", "parts"),
         [
-            ("aiohttp", {"_http"}),
+            ("aiohttp", {"_connector", "_http"}),
             ("backoff", {"_pacing"}),
             ("msgspec", {"_jobs", "_scheduler", "_snapshot", "_wire", "testing"}),
             ("json", set()),
