@@ -144,7 +144,7 @@ def read_ways_out(
     return ways
 
 
-def hidden_proxy(given: object, name: str = "proxy") -> tuple[Proxy | None, str]:
+def hidden_proxy(given: object, name: str = "proxy=") -> tuple[Proxy | None, str]:
     """Read a proxy, so that its password is shown nowhere; or tell in a sentence why it is none.
 
     The sentence is returned and not raised, because a traceback from here would hold the password.

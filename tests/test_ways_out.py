@@ -452,9 +452,9 @@ class TestArguments:
             lambda **options: EngineSource({"g": "https://x"}, "p", credentials=TOKEN, **options),
         ]
         for make in makers:
-            with pytest.raises(ValueError, match=r"^proxy must be") as caught:
+            with pytest.raises(ValueError, match=r"^proxy= must be") as caught:
                 make(proxy=text)
-            assert str(caught.value) == f"proxy {NO_PROXIES[text]}"
+            assert str(caught.value) == f"proxy= {NO_PROXIES[text]}"
             shown = [repr(value) for frame, _ in walk_tb(caught.value.__traceback__) for value in own(frame)]
             assert "word-secret" not in "".join(shown)
         if text.strip():
@@ -467,7 +467,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("options", "kind", "text"),
         [
-            ({"proxy": 7}, ValueError, "proxy must be a URL as str, not int"),
+            ({"proxy": 7}, ValueError, "proxy= must be a URL as str, not int"),
             (
                 {"ca_bundle": "/nowhere/ca.pem"},
                 ValueError,

@@ -1,7 +1,7 @@
 """From an Airflow connection to a poller.
 
 Rule: what a connection lacks is told in one error, by the names of its fields and never by their values.
-Nothing is looked for in the environment of whatever process happens to run: a connection says it all. What is raised
+No credentials, project or endpoint are looked for in the environment of whatever process happens to run. What is raised
 leaves without the frames that it came through, which hold the connection.
 """
 
@@ -26,7 +26,8 @@ class GesHook(BaseHook):
     """Opens pollers by an Airflow connection of type `huaweicloud`.
 
     The connection: login = access key id (AK), password = secret access key (SK); in extra `project_id`,
-    `region` or `endpoint`, for a temporary key `security_token`, instead of a key `token`, and `allow_http`.
+    `region` or `endpoint`, for a temporary key `security_token`, instead of a key `token`, and `allow_http`. `proxy`,
+    `ca_bundle`, `client_cert` and `client_key` go before what the environment says of proxies and authorities.
 
     Args:
         ges_conn_id: id of the connection.
@@ -117,6 +118,9 @@ def _arguments(connection: Any, extra: Mapping[str, Any]) -> tuple[dict[str, Any
         problems.append("has no project_id in extra")
     if told["region"] is None and told["endpoint"] is None:
         problems.append("has neither region nor endpoint in extra")
+    certificate, key = _text(extra.get("client_cert")), _text(extra.get("client_key"))
+    if key is not None and certificate is None:
+        problems.append("has a client_key but no client_cert in extra")
     if problems:
         return {}, problems
     return {
@@ -124,6 +128,9 @@ def _arguments(connection: Any, extra: Mapping[str, Any]) -> tuple[dict[str, Any
         "region": told["region"],
         "project_id": told["project_id"],
         "credentials": _credentials(ak, sk, told),
+        "proxy": _text(extra.get("proxy")),
+        "ca_bundle": _text(extra.get("ca_bundle")),
+        "client_cert": (certificate, key) if certificate and key else certificate,
         "allow_http": str(extra.get("allow_http", "")).strip().lower() == "true",
     }, []
 
