@@ -7,28 +7,33 @@ itself, and a session that is not ours is neither closed nor reconfigured.
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import aiohttp
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import attrs
 from yarl import URL
 
 from gespoll import _signing
-from gespoll._credentials import Credentials, Errand, Surroundings, credentials_problem
+from gespoll._connector import Connector
+from gespoll._credentials import Credentials, Errand, Surroundings, credentials_problem, trial_of
 from gespoll._endpoints import checked_base, is_clear_text
 from gespoll._errors import AuthenticationError, JobNotFound, ProtocolError, SourceError, TransportError
 from gespoll._jobs import Job, JobRef, JobStatus, extended_words, furthest, status_of_word
 from gespoll._pacing import CERTIFICATE_REJECTED
 from gespoll._secrecy import secrets_behind, secrets_given, secrets_in, without_frames
-from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted, keeps_budget
+from gespoll._source import ConnectionStale, CredentialsRenewed, ListingSource, ListWindow, Wanted, keeps_budget
+from gespoll._ways_out import ClientCert, FilePath, Proxy, WaysOut, hidden_proxy, read_ways_out
 from gespoll._wire import engine_list, engine_status, job_centre, status_v1, status_v2
 from gespoll._wire.decoding import in_utf_8
 from gespoll._wire.listing import Glance, Page
@@ -47,7 +52,9 @@ _HELD_UP = 0.01
 _SECRETS_KEPT = 64  # working out the spellings of a token takes as long as a poll
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _LONGEST_HEADER = 64 * 1024  # a token has about 9 KB, more than aiohttp takes by default
-_UNPROVED_AT_ONCE = 2  # fewer than lock a key, and more than one that a silent server may hold
+_AUTHORIZATION = "Authorization"
+_PROXY_WANTS_A_PASSWORD = 407
+_TRUST = "name the authority that signed it by ca_bundle= or SSL_CERT_FILE, or pass a session that trusts it"
 _PUBLIC_HEADERS = frozenset({"host", "content-type", "x-project-id", "x-sdk-date"})
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "X-Language": "en-us"}
 
@@ -57,22 +64,40 @@ _Reading = TypeVar("_Reading")
 class _Client:
     """Sends GETs, and the errands of credentials, over one session."""
 
-    def __init__(self, session: Session | None, max_reply_bytes: int, *, allow_http: bool) -> None:
+    def __init__(self, session: Session | None, max_reply_bytes: int, *, allow_http: bool, ways: WaysOut) -> None:
         if isinstance(max_reply_bytes, bool) or not isinstance(max_reply_bytes, int):
             raise TypeError(f"max_reply_bytes must be a whole number, not {type(max_reply_bytes).__name__}")
         if max_reply_bytes < 1:
             raise ValueError(f"max_reply_bytes={max_reply_bytes!r} must be 1 or more")
+        if session is not None and ways.is_given:
+            raise ValueError(
+                "a session that is lent has its own proxies and certificates: give session=, or proxy=, ca_bundle= and "
+                "client_cert="
+            )
         self._session = session
         self._owned: aiohttp.ClientSession | None = None
+        self._connector: Connector | None = None
+        self._ways = ways
+        self._tls: ssl.SSLContext | None = None
+        self._answered: set[str] = set()
+        """The origins that answered last, over the connections of a session that is lent."""
         self._max_reply_bytes = max_reply_bytes
         self._allow_http = allow_http
         self._forms: dict[str, tuple[Form, ...]] = {}
 
+    def check(self, base: str) -> None:
+        """Refuse a server to which there is no way.
+
+        Raises:
+            ValueError: when the environment names a proxy that is none.
+        """
+        if self._session is None:
+            self._ways.proxy_for(base)
+
     def open(self) -> None:
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0)
-            jar = aiohttp.DummyCookieJar()
-            self._owned = aiohttp.ClientSession(connector=connector, cookie_jar=jar, timeout=_NO_TIMEOUT)
+            self._connector = Connector()
+            self._owned = _session_of(self._connector)
 
     async def aclose(self) -> None:
         owned, self._owned = self._owned, None
@@ -85,48 +110,112 @@ class _Client:
             raise RuntimeError("the source is not open: use it in `async with`")
 
     async def get(self, url: URL, proof: Mapping[str, str], action: str) -> Reply:
-        """Send one authorized request."""
-        secrets = tuple(secrets_in(proof, _PUBLIC_HEADERS))
-        return await self._send(_Message("GET", url, {**_HEADERS, **proof}, action, secrets))
+        """Send one authorized request.
 
-    async def post(self, errand: Errand) -> Reply:
+        Raises:
+            SourceError: when no usable reply came.
+            ConnectionStale: when a kept connection was closed meanwhile, and whoever asks keeps a budget.
+        """
+        secrets = tuple(secrets_in(proof, _PUBLIC_HEADERS))
+        return await self._send(_Message("GET", url, {**_HEADERS, **proof}, action, secrets, may_repeat=True))
+
+    async def run(self, errand: Errand) -> Reply:
         """Send what credentials want sent.
 
         Raises:
             SourceError: when no usable reply came.
             ValueError: when it would go out in clear text.
         """
-        if is_clear_text(errand.url) and not self._allow_http:
+        if is_clear_text(errand.url) and not (self._allow_http or errand.is_local):
             raise ValueError(f"{errand.action} would send a secret in clear text: use https, or pass allow_http=True")
         url = URL(errand.url, encoded=True)
-        return await self._send(_Message("POST", url, _HEADERS, errand.action, errand.secrets, errand.body))
+        headers = {**_HEADERS, **errand.headers}
+        message = _Message(errand.method, url, headers, errand.action, errand.secrets, errand.body or None)
+        if not errand.is_local:
+            return await self._send(message)
+        async with _session_of(Connector()) as session:
+            return await self._send(message, session)
 
-    async def _send(self, message: _Message) -> Reply:
+    def was_kept(self, request: aiohttp.ClientRequest, session: aiohttp.ClientSession) -> bool:
+        """Find out whether a request went out on a connection that had answered before.
+
+        Of a session that is lent nobody can tell: there the origin must have answered since it last dropped one.
+        """
+        if self._connector is not None and session is self._owned:
+            return request in self._connector.on_used
+        kept = str(request.url.origin()) in self._answered
+        self._answered.discard(str(request.url.origin()))
+        return kept
+
+    def answered(self, request: aiohttp.ClientRequest, session: aiohttp.ClientSession) -> None:
+        """Note that a reply came."""
+        if session is self._session:
+            self._answered.add(str(request.url.origin()))
+
+    async def _send(self, message: _Message, alone: aiohttp.ClientSession | None = None) -> Reply:
+        """Send a request, over a session of its own that no proxy has a part in, if there is one."""
         self.ensure_open()
-        failure: SourceError
+        failure: SourceError | ConnectionStale
         try:
-            return await self._reply(message)
+            if alone is not None:
+                return await self._reply(message, alone)
+            return await self._reply(message, self._session or self._owned, **await self._way(message))
+        except _Unusable as error:
+            failure = TransportError(f"{message.action}: {error}", code=CERTIFICATE_REJECTED)
         except aiohttp.ClientConnectorCertificateError:
-            text = f"{message.action}: the server's certificate could not be verified; pass a session that trusts it"
+            text = f"{message.action}: the server's certificate could not be verified; {_TRUST}"
             failure = TransportError(text, code=CERTIFICATE_REJECTED)
+        except _Stale as error:
+            failure = TransportError(f"{message.action}: no usable reply came: {error}")
+            if message.may_repeat and keeps_budget.get():
+                failure = ConnectionStale()
         except (aiohttp.ClientError, OSError) as error:
             failure = TransportError(f"{message.action}: no usable reply came: {_reason(error)}")
         raise failure
 
-    async def _reply(self, message: _Message) -> Reply:
-        session = self._session or self._owned
+    async def _way(self, message: _Message) -> dict[str, Any]:
+        """Choose proxy and certificates of a request; a session that is lent has its own.
+
+        Raises:
+            _Unusable: when the environment names something that cannot be used.
+        """
+        if self._session is not None:
+            return {}
+        try:
+            proxy = self._ways.proxy_for(str(message.url))
+            is_tls = message.url.scheme == "https" or (proxy is not None and proxy.url.startswith("https:"))
+            if is_tls and self._tls is None:
+                self._tls = await anyio.to_thread.run_sync(self._ways.tls_context)
+        except ValueError as error:
+            problem = str(error)
+        else:
+            return {"proxy": proxy, "tls": self._tls}
+        raise _Unusable(problem)
+
+    async def _reply(
+        self,
+        message: _Message,
+        session: aiohttp.ClientSession | None,
+        proxy: Proxy | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> Reply:
         assert session is not None  # it is open
         async with session.request(
             message.method,
             message.url,
             data=message.body,
-            headers=message.headers,
+            headers={name: value for name, value in message.headers.items() if name != _AUTHORIZATION},
+            proxy=None if proxy is None else proxy.url,
+            proxy_headers=None if proxy is None else proxy.headers,
+            ssl=tls or True,
             allow_redirects=False,
             raise_for_status=False,
             timeout=_NO_TIMEOUT,
             max_field_size=_LONGEST_HEADER,
-            middlewares=(*_middlewares_of(session), _send_once),
+            middlewares=(*_middlewares_of(session), _Sending(self, session, message, proxy).once),
         ) as response:
+            if response.status == _PROXY_WANTS_A_PASSWORD:
+                raise _ProxyRefused(_PROXY_WANTS_A_PASSWORD)
             body = bytearray()
             async for chunk in response.content.iter_chunked(_CHUNK):
                 body += chunk
@@ -135,12 +224,12 @@ class _Client:
                     text = f"{message.action}: the reply is larger than max_reply_bytes={self._max_reply_bytes}"
                     raise ProtocolError(text, status=response.status)
             told = in_utf_8(bytes(body), response.headers.get("Content-Type", ""))
-            secrets = self._secrets_of(message, response)
+            secrets = self._secrets_of(message, response, () if proxy is None else proxy.secrets)
             return Reply(response.status, told, response.headers, datetime.now(UTC), secrets)
 
-    def _secrets_of(self, message: _Message, response: aiohttp.ClientResponse) -> Secrets:
+    def _secrets_of(self, message: _Message, response: aiohttp.ClientResponse, others: Iterable[str]) -> Secrets:
         """Return what the reply must not tell: what the request was proved with, and what a lent session added."""
-        known = [*message.secrets, *secrets_given(response.headers)]
+        known = [*message.secrets, *others, *secrets_given(response.headers)]
         if self._session is not None:
             known += secrets_behind(response.request_info.headers)
         return Secrets(form for secret in dict.fromkeys(known) for form in self._forms_of(secret))
@@ -164,21 +253,70 @@ class _Message:
     action: str
     secrets: Sequence[str] = attrs.field(repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
+    may_repeat: bool = False
+    """Whether it may be sent again when it was lost with a kept connection."""
+
+
+def _session_of(connector: Connector) -> aiohttp.ClientSession:
+    """Make a session that keeps no cookies, and looks for nothing in the environment or in netrc."""
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_NO_TIMEOUT)
 
 
 class _Dropped(aiohttp.ClientError):
     """The connection was lost before a reply came."""
 
 
-async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a dropped request again by itself, past the request budget."""
-    try:
-        return await send(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        reason = _reason(error)
-    raise _Dropped(reason)
+class _Stale(_Dropped):
+    """The same, of a connection that was kept from an earlier request."""
+
+
+class _ProxyRefused(aiohttp.ClientError):
+    """The proxy does not let the request through."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the proxy answered with HTTP {status}")
+
+
+class _Unusable(Exception):
+    """What the environment names as proxy or certificates cannot be used."""
+
+
+@attrs.frozen
+class _Sending:
+    """One request on its way, at the place where aiohttp has made it and not yet sent it."""
+
+    client: _Client
+    session: aiohttp.ClientSession
+    message: _Message
+    proxy: Proxy | None
+
+    async def once(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        """Keep aiohttp from sending a dropped request again by itself, past the request budget."""
+        self._authorize(request)
+        failure: aiohttp.ClientError
+        try:
+            response = await send(request)
+        except aiohttp.ClientConnectorError:
+            raise
+        except aiohttp.ClientHttpProxyError as error:
+            failure = _ProxyRefused(error.status)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            failure = (_Stale if self.client.was_kept(request, self.session) else _Dropped)(_reason(error))
+        else:
+            self.client.answered(request, self.session)
+            return response
+        raise failure
+
+    def _authorize(self, request: aiohttp.ClientRequest) -> None:
+        """Let nobody else authorize it: what netrc holds is for other programs, and aiohttp refuses two of a kind."""
+        told = self.message.headers.get(_AUTHORIZATION)
+        lent = self.session.auth is not None or _AUTHORIZATION in self.session.headers
+        if told is not None:
+            request.headers[_AUTHORIZATION] = told
+        elif not lent:
+            request.headers.pop(_AUTHORIZATION, None)
+        if self.proxy is not None and self.message.url.scheme == "http":
+            request.headers.update(self.proxy.headers)
 
 
 def _middlewares_of(session: Session) -> Sequence[aiohttp.ClientMiddlewareType]:
@@ -190,8 +328,9 @@ def _reason(error: Exception) -> str:
     """Say what happened on the way; never in aiohttp's words, which may quote headers."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    if isinstance(cause, _Dropped):
+        place = "the proxy: " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+        return f"{place}{cause.strerror}"
+    if isinstance(cause, (_Dropped, _ProxyRefused)):
         return str(cause)
     return next((words for kind, words in _REASONS.items() if isinstance(cause, kind)), type(cause).__name__)
 
@@ -217,16 +356,17 @@ class _HttpSource(ListingSource):
         *,
         allow_http: bool,
         status_words: Mapping[str, JobStatus | str] | None,
+        ways: WaysOut,
     ) -> None:
         self._words = extended_words(status_words)
         if not isinstance(project_id, str) or not (project_id.isascii() and project_id.isalnum()):
             raise ValueError(f"project_id {project_id!r} must be the letters and digits of a project id")
         self._project = project_id
-        self._client = _Client(session, max_reply_bytes, allow_http=allow_http)
+        self._client = _Client(session, max_reply_bytes, allow_http=allow_http, ways=ways)
         self._credentials = credentials.bind(
-            Surroundings(project_id=project_id, allow_http=allow_http, send=self._client.post)
+            Surroundings(project_id=project_id, allow_http=allow_http, send=self._client.run)
         )
-        self._unproved = anyio.Semaphore(_UNPROVED_AT_ONCE) if credentials.locks else None
+        self._trial = trial_of(credentials)
 
     async def __aenter__(self) -> Self:
         self._client.open()
@@ -270,9 +410,9 @@ class _HttpSource(ListingSource):
 
     async def _exchange(self, url: URL, action: str, read: Callable[[Reply], _Reading]) -> _Reading:
         begun_at = anyio.current_time()
-        if self._unproved is None:
+        if self._trial is None:
             return await self._authorized(url, action, read, begun_at)
-        async with self._unproved:
+        async with self._trial.turn():
             return await self._authorized(url, action, read, begun_at)
 
     async def _authorized(self, url: URL, action: str, read: Callable[[Reply], _Reading], begun_at: float) -> _Reading:
@@ -296,7 +436,8 @@ class _HttpSource(ListingSource):
 
     def _accept(self, proof: Mapping[str, str]) -> None:
         self._credentials.accepted(proof)
-        self._unproved = None
+        if self._trial is not None:
+            self._trial.accepted()
 
 
 def _named_skew(error: AuthenticationError, proof: Mapping[str, str], reply: Reply) -> AuthenticationError:
@@ -324,6 +465,10 @@ class ManagementSource(_HttpSource):
         max_reply_bytes: the largest reply that is read, in bytes.
         status_words: what words mean that no API document names, such as `{"halted": "cancelled"}`: word to
             `JobStatus` or its value. Case, `_` and `-` make no difference. They outweigh the documents' own.
+        proxy: the URL of an HTTP proxy, perhaps with user and password, instead of `HTTPS_PROXY`, `HTTP_PROXY` and
+            `NO_PROXY` of the environment.
+        ca_bundle: a PEM file, or a folder, of the authorities to trust, instead of the system's or `SSL_CERT_FILE`.
+        client_cert: a PEM file that proves this client to the server, with its key, or two files.
 
     Raises:
         TypeError: when an argument has a wrong type.
@@ -344,17 +489,31 @@ class ManagementSource(_HttpSource):
         allow_http: bool = False,
         max_reply_bytes: int = MAX_REPLY_BYTES,
         status_words: Mapping[str, JobStatus | str] | None = None,
+        proxy: str | Proxy | None = None,
+        ca_bundle: FilePath | None = None,
+        client_cert: ClientCert | None = None,
     ) -> None:
+        hidden, unusable = hidden_proxy(proxy)
+        del proxy  # a crash reporter would show its password
         problem = credentials_problem(credentials)
         if problem:
             del credentials  # a bare token, perhaps, which a crash reporter would show
             raise TypeError(problem)
+        if unusable:
+            raise ValueError(unusable)
         if api not in {"v2", "v1.0"}:
             raise ValueError(f"api={api!r} must be 'v2' or 'v1.0'")
         super().__init__(
-            project_id, credentials, session, max_reply_bytes, allow_http=allow_http, status_words=status_words
+            project_id,
+            credentials,
+            session,
+            max_reply_bytes,
+            allow_http=allow_http,
+            status_words=status_words,
+            ways=read_ways_out(hidden, ca_bundle, client_cert, os.environ),
         )
         self._base = checked_base(endpoint, "endpoint", allow_http=allow_http)
+        self._client.check(self._base)
         self._status = status_v2 if api == "v2" else status_v1
         self._urls: dict[JobRef, URL] = {}
         self._centre = job_centre.V2 if api == "v2" else job_centre.V1
@@ -447,6 +606,10 @@ class EngineSource(_HttpSource):
         max_reply_bytes: the largest reply that is read, in bytes.
         status_words: what words mean that no API document names, such as `{"halted": "cancelled"}`: word to
             `JobStatus` or its value. Case, `_` and `-` make no difference. They outweigh the documents' own.
+        proxy: the URL of an HTTP proxy, perhaps with user and password, instead of `HTTPS_PROXY`, `HTTP_PROXY` and
+            `NO_PROXY` of the environment.
+        ca_bundle: a PEM file, or a folder, of the authorities to trust, instead of the system's or `SSL_CERT_FILE`.
+        client_cert: a PEM file that proves this client to the server, with its key, or two files.
 
     Raises:
         TypeError: when an argument has a wrong type.
@@ -466,19 +629,34 @@ class EngineSource(_HttpSource):
         allow_http: bool = False,
         max_reply_bytes: int = MAX_REPLY_BYTES,
         status_words: Mapping[str, JobStatus | str] | None = None,
+        proxy: str | Proxy | None = None,
+        ca_bundle: FilePath | None = None,
+        client_cert: ClientCert | None = None,
     ) -> None:
+        hidden, unusable = hidden_proxy(proxy)
+        del proxy  # a crash reporter would show its password
         self._bases: dict[str, deque[str]] = {}
         self._editions: dict[str, engine_list.Edition] = {}
         problem = credentials_problem(credentials)
         if problem:
             del credentials
             raise TypeError(problem)
+        if unusable:
+            raise ValueError(unusable)
         if not isinstance(endpoints, Mapping) or not endpoints:
             raise ValueError('endpoints must map graph names to server URLs, such as {"movies": "https://10.0.0.5"}')
         super().__init__(
-            project_id, credentials, session, max_reply_bytes, allow_http=allow_http, status_words=status_words
+            project_id,
+            credentials,
+            session,
+            max_reply_bytes,
+            allow_http=allow_http,
+            status_words=status_words,
+            ways=read_ways_out(hidden, ca_bundle, client_cert, os.environ),
         )
         self._bases = {graph: _checked_bases(graph, urls, allow_http=allow_http) for graph, urls in endpoints.items()}
+        for base in {base for bases in self._bases.values() for base in bases}:
+            self._client.check(base)
 
     def __repr__(self) -> str:
         return f"EngineSource of project {self._project} for {len(self._bases)} graphs"

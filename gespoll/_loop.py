@@ -38,7 +38,7 @@ from gespoll._scheduler import (
     Window,
 )
 from gespoll._snapshot import Entry, Snapshot
-from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
+from gespoll._source import JobSource, ListingSource, ListWindow, SendAgain
 from gespoll._tasks import OwnTask, OwnTasks
 from gespoll._text import printable
 
@@ -342,7 +342,7 @@ class Loop:
     async def _ask(self, request: Request) -> Outcome:
         try:
             return await (self._query(request) if isinstance(request, Get) else self._list(request))
-        except (SourceError, JobNotFound, CredentialsRenewed) as error:
+        except (SourceError, JobNotFound, SendAgain) as error:
             if isinstance(error, JobNotFound) and isinstance(request, Window):
                 raise TypeError(f"{type(self._source).__name__}.list_window() must not raise JobNotFound") from error
             return error

@@ -19,7 +19,7 @@ from gespoll._errors import JobNotFound, SourceError, Throttled
 from gespoll._jobs import StateChange
 from gespoll._observer import Observer, RequestMade, WaitEnded, WaitStarted
 from gespoll._scheduler import Ledger, Outcome, Request, Window
-from gespoll._source import CredentialsRenewed
+from gespoll._source import ConnectionStale, CredentialsRenewed
 from gespoll._text import printable
 
 _logger = logging.getLogger("gespoll")
@@ -155,4 +155,4 @@ def _outcome(outcome: Outcome | None) -> Literal["answered", "not_found", "faile
         return "not_found"
     if isinstance(outcome, CredentialsRenewed):
         return "renewed"
-    return "failed" if isinstance(outcome, SourceError) else "answered"
+    return "failed" if isinstance(outcome, (SourceError, ConnectionStale)) else "answered"

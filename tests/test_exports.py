@@ -20,8 +20,18 @@ ROOT = Path(gespoll.__file__).parent
 FLOORS = (
     {"_text"},
     {"_jobs", "_cancellation", "_slices", "_tasks"},
-    {"_errors", "_tolerance"},
-    {"_wire", "_pacing", "_source", "_endpoints", "_signing", "_secrecy", "_snapshot", "_observer"},
+    {"_endpoints", "_errors", "_tolerance"},
+    {
+        "_wire",
+        "_pacing",
+        "_source",
+        "_ways_out",
+        "_connector",
+        "_signing",
+        "_secrecy",
+        "_snapshot",
+        "_observer",
+    },
     {"_scheduler", "_credentials"},
     {"_observing"},
     {"_http", "_loop", "_environment"},
@@ -45,6 +55,7 @@ PURE = (
     "_pacing",
     "_scheduler",
     "_endpoints",
+    "_ways_out",
     "_signing",
     "_environment",
 )
@@ -213,7 +224,7 @@ class TestHouse:
     @pytest.mark.parametrize(
         ("distribution", "parts"),
         [
-            ("aiohttp", {"_http"}),
+            ("aiohttp", {"_connector", "_http"}),
             ("backoff", {"_pacing"}),
             ("msgspec", {"_jobs", "_scheduler", "_snapshot", "_wire", "testing"}),
             ("json", {"_wire"}),

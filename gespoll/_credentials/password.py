@@ -1,13 +1,12 @@
 """A user's password, with which IAM is asked for tokens.
 
-Rule: a wrong password locks the account, so what IAM refuses once is never sent again; and IAM is not
-pressed while it cannot answer.
+Rule: a wrong password locks the account, so it is sent by one request at a time, whichever poller asks, and what IAM
+refuses once is never sent again; and IAM is not pressed while it cannot answer.
 """
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
 from functools import partial
 
@@ -15,15 +14,15 @@ import anyio
 import attrs
 
 from gespoll._credentials.protocol import Credentials, Errand, Surroundings
-from gespoll._credentials.renewal import Fresh, SharedToken
+from gespoll._credentials.renewal import Fresh, Pause, Shared
 from gespoll._credentials.token import HEADER
+from gespoll._credentials.turns import Turns
+from gespoll._credentials.values import HoldsSecrets
 from gespoll._endpoints import checked_base, of_region
 from gespoll._errors import AuthenticationError, SourceError, TransportError
-from gespoll._pacing import wait_asked
 from gespoll._wire import iam_token
 
 _SECONDS = 20.0
-_PAUSE = 5.0
 
 
 @attrs.define(eq=False)
@@ -32,14 +31,15 @@ class _Account:
 
     refused: AuthenticationError | None = None
     """What IAM said, for good."""
-    failure: SourceError | None = None
-    held_until: float = -math.inf
-    """Loop time before which IAM is not asked again after a failure."""
-    tokens: dict[str, SharedToken] = attrs.field(factory=dict)
+    pause: Pause = attrs.field(factory=Pause)
+    """While IAM could not answer."""
+    turns: Turns = attrs.field(factory=lambda: Turns(1))
+    """Who asks IAM."""
+    tokens: dict[str, Shared[str]] = attrs.field(factory=dict)
     """By project."""
 
 
-class PasswordCredentials(Credentials):
+class PasswordCredentials(HoldsSecrets, Credentials):
     """A user and a password, for tokens of IAM (`POST /v3/auth/tokens`), renewed before they expire.
 
     The requests to IAM go over the source's session, are not redirected, and do not count in its budget.
@@ -125,27 +125,26 @@ class PasswordCredentials(Credentials):
             raise RuntimeError("password credentials are used through a source: pass them as credentials=")
         return self._surroundings
 
-    def _token(self, source: Surroundings) -> SharedToken:
-        return self._account.tokens.setdefault(self._project or f"id {source.project_id}", SharedToken())
+    def _token(self, source: Surroundings) -> Shared[str]:
+        return self._account.tokens.setdefault(self._project or f"id {source.project_id}", Shared())
 
-    async def _fetch(self, source: Surroundings) -> Fresh:
+    async def _fetch(self, source: Surroundings) -> Fresh[str]:
         """Ask IAM, unless it has refused before, or could not answer a moment ago."""
         account = self._account
-        if account.refused is not None:
-            raise account.refused
-        if account.failure is not None and anyio.current_time() < account.held_until:
-            raise account.failure
-        try:
-            return await self._ask(source)
-        except AuthenticationError as error:
-            account.refused = error
-            raise
-        except SourceError as error:
-            account.failure = error
-            account.held_until = anyio.current_time() + max(_PAUSE, wait_asked(error) or 0.0)
-            raise
+        async with account.turns.one():
+            if account.refused is not None:
+                raise account.refused
+            account.pause.check()
+            try:
+                return await self._ask(source)
+            except AuthenticationError as error:
+                account.refused = error
+                raise
+            except SourceError as error:
+                account.pause.begin(error)
+                raise
 
-    async def _ask(self, source: Surroundings) -> Fresh:
+    async def _ask(self, source: Surroundings) -> Fresh[str]:
         action = f"asking {self._base} for a token"
         project = {"name": self._project} if self._project else {"id": source.project_id}
         errand = Errand(

@@ -44,12 +44,12 @@ from gespoll._scheduler._verdict import Line, Phase, Verdict
 from gespoll._scheduler._verify import Verify
 from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._snapshot import Entry, Snapshot
-from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
+from gespoll._source import ConnectionStale, CredentialsRenewed, JobSource, ListingSource, ListWindow, SendAgain
 from gespoll._text import WORD, printable
 
 _logger = logging.getLogger("gespoll")
 
-Outcome = Job | ListWindow | GespollError | CredentialsRenewed
+Outcome = Job | ListWindow | GespollError | SendAgain
 """What came of a request: a reading, or the error it ended in."""
 LAST_LOOK_AT_MOST = 30.0
 """Seconds within which the final poll after a deadline must leave and be answered, at most (rule 11)."""
@@ -329,11 +329,11 @@ class Scheduler:
         """
         scope = self._scopes[request.scope]
         self._slots.free(request)
-        if not isinstance(outcome, TransportError):
+        if not isinstance(outcome, (TransportError, ConnectionStale)):
             self._slots.heard(request, now)
         self._block_what_hangs(now)
-        if isinstance(outcome, CredentialsRenewed):
-            for each in self._scopes.values():
+        if isinstance(outcome, SendAgain):
+            for each in self._scopes.values() if isinstance(outcome, CredentialsRenewed) else ():
                 each.renewed()
             scope.again(request)
         elif isinstance(outcome, SourceError):
