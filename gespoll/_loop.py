@@ -240,6 +240,10 @@ class Loop:
         """Tell what was done so far."""
         return self._scheduler.statistics()
 
+    def last_seen(self, ref: JobRef) -> Job | None:
+        """Return how an open job was last reported; `None` when it never was, or nobody waits for it."""
+        return self._scheduler.last_seen(ref)
+
     def explain(self, ref: JobRef) -> Explanation | None:
         """Tell how a job is looked at; `None` when nobody waits for it."""
         return self._scheduler.explain(ref, anyio.current_time())

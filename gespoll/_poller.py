@@ -341,6 +341,29 @@ class Poller:
         """
         return self._open_loop().statistics()
 
+    def last_seen(self, job: JobRef | str, *, graph: str | None = None) -> Job | None:
+        """Return how a job that is waited for was last reported, without a request.
+
+        It agrees with the changes: an older reply takes it nowhere back, and an end that is yet to be confirmed is
+        not shown (`explain` tells of it). Whole records are kept of the 100 open jobs that were read last in full;
+        a list entry whose status word did not change is not read in full. Of any other job, and of one that only a
+        snapshot knows, there are the status, its word, name, type, graph and whether it is an import; `raw` is empty.
+
+        Args:
+            job: a ref, or a job id.
+            graph: with an id: its graph, as it was waited for.
+
+        Returns:
+            The job, or `None` when no reply has shown it yet, when nobody waits for it, and once it has ended for
+            all who waited: then nothing is kept of it, and its last change has told everything.
+
+        Raises:
+            RuntimeError: when the poller is not open.
+            TypeError: when `job` is neither a ref nor an id.
+            ValueError: when the source cannot look at such a job.
+        """
+        return self._open_loop().last_seen(as_ref(job, graph))
+
     def explain(self, job: JobRef | str, *, graph: str | None = None) -> Explanation | None:
         """Tell how a job is looked at: what shows it, when the next look is due, and why then.
 

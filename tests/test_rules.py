@@ -782,6 +782,7 @@ USES: dict[str, Callable[[Poller, Watch], object]] = {
     "resume": lambda poller, changes: poller.resume({"version": 1}),
     "statistics": lambda poller, changes: poller.statistics(),
     "explain": lambda poller, changes: poller.explain("a"),
+    "last_seen": lambda poller, changes: poller.last_seen("a"),
     "enter the poller": lambda poller, changes: poller.__aenter__(),
     "leave the poller": lambda poller, changes: poller.__aexit__(None, None, None),
     "enter a watch": lambda poller, changes: changes.__aenter__(),

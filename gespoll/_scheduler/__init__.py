@@ -1,6 +1,6 @@
 """The sans-I/O core.
 
-Its floors: settings, doubt, evidence; verdict, record; change_id, standing, requests; ledger, line, page_size,
+Its floors: settings, doubt, evidence; verdict, record; change_id, standing, requests, latest; ledger, line, page_size,
 singles; scan; memory, observation; judge; core.
 """
 

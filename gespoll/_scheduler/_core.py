@@ -29,6 +29,7 @@ from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import Hit, Hold, Outage, RequestBudget, hit_of, is_answer
 from gespoll._scheduler._evidence import Channel
 from gespoll._scheduler._judge import Judge
+from gespoll._scheduler._latest import Latest
 from gespoll._scheduler._ledger import Expiry, Ledger
 from gespoll._scheduler._listing import Listing
 from gespoll._scheduler._memory import Clocks, profile_in, recall, written
@@ -86,7 +87,7 @@ class Scheduler:
         self._expiring: dict[Ledger, None] = {}
         self._slots = Slots(settings.max_at_once, settings.interval)
         self._blocked: set[ChannelKey] = set()
-        self._last_readings: dict[Key, Job] = {}
+        self._latest = Latest()
         self._tally = Tally()
         self.fatal: Exception | None = None
 
@@ -228,6 +229,7 @@ class Scheduler:
         """Forget a job if nobody waits for it any more; tell whether that is so."""
         if record.has_ended:
             self._scopes[record.scope].remove(record)
+            self._latest.forget(record.key)
         return record.has_ended
 
     def is_wanted(self, request: Request) -> bool:
@@ -437,15 +439,15 @@ class Scheduler:
         elif record.moves_to(job.status):
             self._tell(scope, record, job, now)
         else:
-            self._note_facts(record, job)
+            self._note_kind(record, job)
+        if not record.has_ended and record.profile is not None and job.status is record.profile.status:
+            self._latest.keep(record.key, job, all_of_them=bool(self._expiring))
 
-    def _note_facts(self, record: Record[Ledger], job: Job) -> None:
-        """Keep of a status that is no news whether the job is an import, and all of it for a deadline that has come."""
+    def _note_kind(self, record: Record[Ledger], job: Job) -> None:
+        """Keep of a status that is no news whether the job is an import."""
         profile = record.profile
         if profile is not None and profile.is_import is None and job.is_import is not None:
             record.profile = self._shared(msgspec.structs.replace(profile, is_import=job.is_import))
-        if self._expiring and profile is not None and job.status is profile.status:
-            self._last_readings[record.key] = job
 
     # Verdicts
 
@@ -524,7 +526,7 @@ class Scheduler:
     def _forget(self, scope: Scope, record: Record[Ledger]) -> None:
         record.watchers = None
         scope.remove(record)
-        self._last_readings.pop(record.key, None)
+        self._latest.forget(record.key)
 
     def _end(self, scope: Scope, record: Record[Ledger], error: Exception, now: float) -> None:
         watching = record.waiting()
@@ -534,7 +536,7 @@ class Scheduler:
         self._give_up_spent([ledger for ledger, _ in watching], now)
 
     def _last_job(self, record: Record[Ledger]) -> Job | None:
-        return self._last_readings.get(record.key) or record.job
+        return self._latest.of(record.key) or record.job
 
     def _looked(self, records: Iterable[Record[Ledger]], channel: Channel, sent_at: float, now: float) -> None:
         """Note which jobs have had their last look; one whose end is yet to be confirmed has not."""
@@ -588,7 +590,7 @@ class Scheduler:
     def _stop_expiring(self, ledger: Ledger) -> None:
         self._expiring.pop(ledger, None)
         if not self._expiring:
-            self._last_readings.clear()
+            self._latest.trim()
 
     def _failure_of(self, record: Record[Ledger]) -> Exception | None:
         """Return what the last poll of a job ended in, if it brought nothing, or that it is denied."""
@@ -745,6 +747,13 @@ class Scheduler:
             rate=min([self._budget.rate, *(scope.rate for scope in scopes)]),
             period=max((scope.period for scope in scopes), default=self._settings.interval),
         )
+
+    def last_seen(self, ref: JobRef) -> Job | None:
+        """Return how an open job was last reported; `None` when it never was, or nobody waits for it."""
+        name, job_id = self.key(ref)
+        record: Record[Ledger] | None = self._scopes[name].records.get(job_id) if name in self._scopes else None
+        job = None if record is None else self._last_job(record)
+        return None if job is None else attrs.evolve(job, ref=ref)
 
     def explain(self, ref: JobRef, now: float) -> Explanation | None:
         """Tell how a job is looked at; `None` when nobody waits for it."""
