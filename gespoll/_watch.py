@@ -1,7 +1,8 @@
 """One watch: the stream of changes a caller iterates over, and the refs that flow in.
 
-Rule: the stream needs no back-pressure, because a job changes a handful of times; the input has it,
-through `max_open`. Leaving the block stops everything that was done for it alone.
+Rule: the stream needs no back-pressure, because a job changes its status a handful of times, and of its progress
+only the latest waits to be taken; the input has it, through `max_open`. Leaving the block stops everything that was
+done for it alone.
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ class Watch:
     Each change is told once, as it is seen; each job ends in exactly one change with `is_final`. The
     iteration ends when all jobs have, and then raises what `on_failure` demands. Cancelling it, or
     leaving the block in any way, stops the requests made for it alone and changes nothing at the server.
+
+    With `progress=True` it also gives changes whose `is_progress` is True: the status stayed, and `job.progress` has
+    grown. They are given once the changes of status that wait are taken, of each job only the latest, and never after
+    its end. A snapshot does not cover them: after `Poller.resume` one may come again, with the same `id`.
     """
 
     def __init__(
@@ -90,7 +95,7 @@ class Watch:
     def __repr__(self) -> str:
         state = "left" if self._left else "open" if self._entered else "not entered"
         jobs = counted(self._ledger.open_count, "job")
-        return f"<watch, {state}: {jobs} open, {counted(len(self._ledger.changes), 'change')} to take>"
+        return f"<watch, {state}: {jobs} open, {counted(self._ledger.waiting, 'change')} to take>"
 
     async def __aenter__(self) -> Self:
         self._loop.ensure_here()
@@ -127,7 +132,7 @@ class Watch:
         if not self._entered:
             raise RuntimeError("enter the watch first: async with poller.watch(...) as changes")
         self._loop.ensure_here()
-        while not self._ledger.changes:
+        while not self._ledger.waiting:
             if self._left or self._told_end:
                 raise StopAsyncIteration
             if self._ledger.is_over:

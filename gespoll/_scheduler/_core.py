@@ -31,7 +31,7 @@ from gespoll._scheduler._evidence import Channel
 from gespoll._scheduler._judge import Judge
 from gespoll._scheduler._latest import Latest
 from gespoll._scheduler._ledger import Expiry, Ledger
-from gespoll._scheduler._listing import Listing
+from gespoll._scheduler._listing import LIST_FROM, Listing
 from gespoll._scheduler._memory import Clocks, profile_in, recall, written
 from gespoll._scheduler._observation import Leave, Scope
 from gespoll._scheduler._queries import Queries
@@ -141,6 +141,9 @@ class Scheduler:
             ledger.take_ended(key, ref)
             return None
         scope = self._scope(key[0])
+        if ledger.progress and ledger not in scope.followers:
+            scope.followers.add(ledger)
+            self._adapt_list(scope)
         record: Record[Ledger] | None = scope.records.get(key[1])
         if record is None:
             record = Record(ref, key[0], now)
@@ -158,6 +161,13 @@ class Scheduler:
         if record.job is not None:
             ledger.tell(record, None, record.job, now)
         return record
+
+    def _adapt_list(self, scope: Scope) -> None:
+        """Let the list serve one job alone where somebody follows its progress, and only the list tells that."""
+        scope.listing.serves_from = 1 if self._lists_progress(scope) else LIST_FROM
+
+    def _lists_progress(self, scope: Scope) -> bool:
+        return bool(scope.followers) and self._source.tells_progress(scope.queries.scope)
 
     def _judge_joined(self, scope: Scope, record: Record[Ledger], now: float) -> None:
         """Decide about a job that joins, where that can matter already, or will at a known time."""
@@ -224,6 +234,9 @@ class Scheduler:
             record.detach(ledger)
             self._let_go(record)
         self._stop_expiring(ledger)
+        for scope in self._scopes.values() if ledger.progress else ():
+            scope.followers.discard(ledger)
+            self._adapt_list(scope)
 
     def _let_go(self, record: Record[Ledger]) -> bool:
         """Forget a job if nobody waits for it any more; tell whether that is so."""
@@ -302,10 +315,12 @@ class Scheduler:
             profile = record.profile
             if profile is None or profile.word != word or record.care is not None or everything or not record.is_shown:
                 wanted.append(at)
+        extra: set[int] = set()
         if scope.verify.compares:
             extra = {at for at, job_id in enumerate(ids) if words[at] and scope.verify.wants(job_id)}
-            return sorted(extra.union(wanted)) if extra else wanted
-        return wanted
+        if self._lists_progress(scope):
+            extra |= {at for at, job_id in enumerate(ids) if words[at] and _is_followed(find(job_id))}
+        return sorted(extra.union(wanted)) if extra else wanted
 
     def abandon(self, request: Request, now: float) -> None:
         """Take back a request that was cancelled before it brought anything."""
@@ -387,6 +402,7 @@ class Scheduler:
             if self._expiring:
                 self._looked([record for _, record in places], Channel.LIST, request.sent_at, now)
             yield
+        self._adapt_list(scope)
         scan = scope.end_page(request, outcome, now)
         if scan is not None:
             self._end_scan(scope, scan, now)
@@ -440,6 +456,8 @@ class Scheduler:
             self._tell(scope, record, job, now)
         else:
             self._note_kind(record, job)
+            for ledger, _ in record.waiting() if scope.followers else ():
+                ledger.tell_progress(record, job, now)
         if not record.has_ended and record.profile is not None and job.status is record.profile.status:
             self._latest.keep(record.key, job, all_of_them=bool(self._expiring))
 
@@ -879,3 +897,8 @@ class Scheduler:
             by_list = VerifyByList(queries, listing, settings.verify)
             self._scopes[name] = Scope(queries, listing, Hold(self._rng), outage, by_query, by_list)
         return self._scopes[name]
+
+
+def _is_followed(record: Record[Ledger] | None) -> bool:
+    """Whether anybody who waits for a job is told how far it is."""
+    return record is not None and any(ledger.progress for ledger, _ in record.waiting())

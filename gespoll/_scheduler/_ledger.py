@@ -28,7 +28,7 @@ from gespoll._errors import (
 )
 from gespoll._jobs import Job, JobRef, JobStatus, StateChange
 from gespoll._observer import WaitStarted
-from gespoll._scheduler._change_id import change_id, told_by
+from gespoll._scheduler._change_id import change_id, told_by, told_by_progress
 from gespoll._scheduler._record import Key, Record
 from gespoll._scheduler._standing import Standing, before, standing, with_evidence
 from gespoll._snapshot import End, OnFailure, leaves_open
@@ -92,6 +92,8 @@ class Ledger:
     """The lines, or where it is no int the share of them, that an import may lose without being an error."""
     max_open: int | None = None
     """The next ref is pulled only while fewer jobs than this are open."""
+    progress: bool = False
+    """Whether it is told how far jobs are, too."""
     open_count: int = 0
     """How many of its jobs have not ended."""
     changes: deque[StateChange] = attrs.field(factory=deque)
@@ -120,6 +122,10 @@ class Ledger:
     """When the own time of jobs was over that have not ended since."""
     _before: deque[tuple[Key, Sequence[JobStatus]]] = attrs.field(factory=deque)
     """For each of `changes` its job, and what was told of that before."""
+    _moves: dict[Key, StateChange] = attrs.field(factory=dict)
+    """How far jobs have come, not yet taken by the consumer: the latest of each. No snapshot knows of them."""
+    _furthest: dict[Key, float] = attrs.field(factory=dict)
+    """How far each open job was said to be at most."""
     _handed: list[Record[Ledger] | Key] = attrs.field(factory=list)
     _ended: dict[Key, _Ended | _Gone] = attrs.field(factory=dict)
     """The jobs that have ended."""
@@ -214,6 +220,8 @@ class Ledger:
         self._dropped.clear()
 
     def _let_go(self, record: Record[Ledger]) -> None:
+        self._moves.pop(record.key, None)
+        self._furthest.pop(record.key, None)
         record.detach(self)
         self.open_count -= 1
         self._settle(record)
@@ -324,6 +332,36 @@ class Ledger:
             error = _about(ref, error)
         self._append(record, ref, last, job, error, is_final=True, now=now, told=self._told(record))
 
+    def tell_progress(self, record: Record[Ledger], job: Job, now: float) -> None:
+        """Tell that a job has come further in the status that was told last; an older reply takes it nowhere back.
+
+        One change of each job waits to be taken, at most: the latest.
+        """
+        ref, status = record.ref_for(self), self._last(record)
+        if ref is None or not self.progress or self.stopped_by is not None or job.status is not status:
+            return
+        if not self._advances(record.key, job):
+            return
+        self._moves.pop(record.key, None)  # the latest stands last
+        self._moves[record.key] = StateChange(
+            ref=ref,
+            previous=status,
+            status=status,
+            job=attrs.evolve(job, ref=ref) if job.ref is not ref else job,
+            is_final=False,
+            observed_at=now,
+            observed_time=self.moment(now),
+            id=change_id(record.key, told_by_progress(self._furthest[record.key])),
+        )
+        self.notify()
+
+    def _advances(self, key: Key, job: Job | None) -> bool:
+        """Note how far a job is; return whether that is further than before."""
+        if job is None or job.progress is None or job.progress <= self._furthest.get(key, -1.0):
+            return False
+        self._furthest[key] = job.progress
+        return True
+
     def _append(
         self,
         record: Record[Ledger],
@@ -351,6 +389,9 @@ class Ledger:
             observed_time=self.moment(now),
             id=change_id(record.key, told_by(status, error)),
         )
+        if self.progress:
+            self._moves.pop(record.key, None)  # this one tells how far it is now
+            self._advances(record.key, job)
         self.changes.append(change)
         self._before.append((record.key, told))
         if is_final:
@@ -378,8 +419,15 @@ class Ledger:
     def _over(self, ref: JobRef, told: str | None, end: End) -> _Ended | _Gone:
         return _Ended(ref, told, end) if self.keeps_results else _Gone(ref, told)
 
+    @property
+    def waiting(self) -> int:
+        """How many changes wait to be taken by the consumer."""
+        return len(self.changes) + len(self._moves)
+
     def take_change(self) -> StateChange:
-        """Give the next change to the consumer."""
+        """Give the next change to the consumer: of progress only where no status waits."""
+        if not self.changes:
+            return self._moves.pop(next(iter(self._moves)))
         self._before.popleft()
         return self.changes.popleft()
 

@@ -59,6 +59,7 @@ def written(ledger: Ledger, deadlines: Mapping[Key, float], clocks: Clocks) -> S
         job_timeout=_seconds(ledger.job_timeout),
         max_open=ledger.max_open,
         max_failed_lines=ledger.max_failed_lines,
+        progress=ledger.progress,
     )
     scopes: dict[str, int] = {}
     for standing in ledger.standings():

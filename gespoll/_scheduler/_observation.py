@@ -56,6 +56,8 @@ class Scope:
     outage: Outage
     verify: Verify
     verify_by_list: VerifyByList
+    followers: set[Any] = attrs.field(factory=set)
+    """The watches that are told how far its jobs are."""
     _list_hangs: bool = False
     """Whether the list may not take the last slot for a request."""
     _queries_hang: bool = False
