@@ -21,7 +21,7 @@ from gespoll._jobs import JobRef, StateChange
 from gespoll._loop import Loop
 from gespoll._scheduler import Ledger
 from gespoll._slices import pull
-from gespoll._snapshot import Snapshot, to_json
+from gespoll._snapshot import Snapshot
 from gespoll._tasks import OwnTask
 
 Refs = Iterable[JobRef | str] | AsyncIterable[JobRef | str]
@@ -147,7 +147,7 @@ class Watch:
 
         It covers the changes that were taken, no more and no less: take a change, act on it, then keep a snapshot.
         A process that is killed in between acts on that change once more, and knows it by its `id`. It takes
-        about ten microseconds a job, in which the event loop does nothing else.
+        about ten microseconds a job, in which the event loop does nothing else: see `snapshot_async`.
 
         Returns:
             Plain JSON, without secrets: `taken_at`, `deadline` (moments), `timeout`, `job_timeout` (seconds),
@@ -158,10 +158,30 @@ class Watch:
         Raises:
             RuntimeError: when the watch was not entered yet, or was left; or in another event loop.
         """
+        self._ensure_can_be_written()
+        return self._loop.written(self._ledger)
+
+    async def snapshot_async(self) -> dict[str, Any]:
+        """Write down how its jobs stand, as `snapshot` does, and let the event loop run in between.
+
+        It covers the changes that were taken by the call, whatever is taken, added, discarded or reported while it is
+        written: it is what `snapshot` would have returned at once. The loop is held for some five milliseconds at a
+        stretch, however many jobs there are; what encodes the result had better run in a thread. Cancelling it leaves
+        nothing behind.
+
+        Returns:
+            What `snapshot` returns.
+
+        Raises:
+            RuntimeError: as by `snapshot`, and when the watch is left while it is written.
+        """
+        self._ensure_can_be_written()
+        return await self._loop.written_in_slices(self._ledger)
+
+    def _ensure_can_be_written(self) -> None:
         self._loop.ensure_here()
         if not self._entered or self._left:
             raise RuntimeError("take a snapshot inside the block of the watch; an error that ends it carries one, too")
-        return to_json(self._loop.written(self._ledger))
 
     def carried(self, error: Exception) -> Exception:
         """Let an error that ends the watch carry a snapshot; one that others may get, too, is copied first.

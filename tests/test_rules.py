@@ -791,6 +791,7 @@ USES: dict[str, Callable[[Poller, Watch], object]] = {
     "discard": lambda poller, changes: changes.discard("a"),
     "close_input": lambda poller, changes: changes.close_input(),
     "snapshot": lambda poller, changes: changes.snapshot(),
+    "snapshot_async": lambda poller, changes: changes.snapshot_async(),
     "leave a watch": lambda poller, changes: changes.__aexit__(None, None, None),
 }
 

@@ -27,12 +27,12 @@ from gespoll._errors import (
 )
 from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import Hit, Hold, Outage, RequestBudget, hit_of, is_answer
-from gespoll._scheduler._evidence import Channel
+from gespoll._scheduler._evidence import Channel, Evidence
 from gespoll._scheduler._judge import Judge
 from gespoll._scheduler._latest import Latest
 from gespoll._scheduler._ledger import Expiry, Ledger
 from gespoll._scheduler._listing import LIST_FROM, Listing
-from gespoll._scheduler._memory import Clocks, profile_in, recall, written
+from gespoll._scheduler._memory import Clocks, Writing, profile_in, recall
 from gespoll._scheduler._observation import Leave, Scope
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import Key, Profile, Record, merged, profile_of
@@ -88,6 +88,7 @@ class Scheduler:
         self._slots = Slots(settings.max_at_once, settings.interval)
         self._blocked: set[ChannelKey] = set()
         self._latest = Latest()
+        self._writings: list[Writing] = []
         self._tally = Tally()
         self.fatal: Exception | None = None
 
@@ -177,15 +178,28 @@ class Scheduler:
             joined_at = record.added_at if record.evidence is None else record.evidence.first_joined_at
             self._review_at(record, max(joined_at + self._settings.pending_timeout, now))
 
-    def written(self, ledger: Ledger, clocks: Clocks) -> Snapshot:
-        """Write down how a watch stands, as far as its consumer knows."""
-        deadlines = ledger.overdue | {
-            record.key: deadline.at
-            for deadline in (self._deadlines if ledger.job_timeout is not None else ())
-            if deadline.ledger is ledger
-            for record in deadline.records or ()
-        }
-        return written(ledger, deadlines, clocks)
+    def writing(self, ledger: Ledger, clocks: Clocks) -> Writing:
+        """Begin to write down how a watch stands, as far as its consumer knows; `end_writing` is to follow."""
+        deadlines = list(self._deadlines) if ledger.job_timeout is not None else []
+        writing = Writing(ledger, clocks, _deadlines_of(ledger, deadlines))
+        self._writings.append(writing)
+        return writing
+
+    def end_writing(self, writing: Writing) -> None:
+        """Keep nothing for a snapshot any more that was written, or never will be."""
+        self._writings.remove(writing)
+        writing.ledger.close_view(writing.view)
+
+    def _touch(self, record: Record[Ledger]) -> None:
+        """Let snapshots that are being written keep how a job stands that is about to change."""
+        if self._writings:
+            for ledger, _ in record.waiting():
+                ledger.keep(record)
+
+    def _reported(self, record: Record[Ledger]) -> Evidence:
+        """Return what was reported of a job, to be changed."""
+        self._touch(record)
+        return record.reported()
 
     def recall(self, ledger: Ledger, snapshot: Snapshot, entries: Iterable[Entry], clocks: Clocks) -> None:
         """Hand jobs out of a snapshot to a watch, which then knows of them what its consumer knew."""
@@ -211,7 +225,7 @@ class Scheduler:
         if record is None:
             return
         if entry.tells_more or (entry.joined is not None and self._settings.pending_timeout is not None):
-            recall(record.reported(), entry, clocks)
+            recall(self._reported(record), entry, clocks)
             self._judge(scope, record, clocks.at)
         if not record.has_ended:
             self._judge_joined(scope, record, clocks.at)
@@ -229,6 +243,7 @@ class Scheduler:
     def leave(self, ledger: Ledger) -> None:
         """Let a watch go, and the jobs that nobody else waits for."""
         ledger.takes_input = False
+        ledger.void_views()
         self._drop_deadlines(ledger)
         for record in list(ledger.open_records()):
             record.detach(ledger)
@@ -369,7 +384,7 @@ class Scheduler:
         if record.care is not None:
             record.care.failures = 0
         if isinstance(outcome, JobNotFound):
-            record.reported().deny_by_query(now, graph_missing=outcome.graph_missing)
+            self._reported(record).deny_by_query(now, graph_missing=outcome.graph_missing)
             if outcome.graph_missing:
                 scope.queries.forget_graph(record)
             self._judge_queried(scope, record, now)
@@ -424,7 +439,7 @@ class Scheduler:
             return
         if record.ref.job_id in window.unread:
             if scope.believes_list(record, now):
-                record.reported().sight(now)
+                self._reported(record).sight(now)
                 self._judge(scope, record, now)
         elif (shown := job or (None if record.evidence is None else record.job)) is not None:
             self._read_record(scope, record, shown, now)
@@ -444,8 +459,9 @@ class Scheduler:
         is_believed = channel is Channel.QUERY or scope.believes_list(record, now)
         if not is_believed and not job.status.is_terminal:
             if job.bad_files:
-                record.reported().keep_bad_files(channel, job)
+                self._reported(record).keep_bad_files(channel, job)
             return
+        self._touch(record)
         record.shown_at = now
         is_stuck = job.status is JobStatus.UNKNOWN and job.end_time is not None
         if record.evidence is not None or job.status.is_terminal or job.bad_files or is_stuck:
@@ -472,6 +488,7 @@ class Scheduler:
     def _judge(self, scope: Scope, record: Record[Ledger], now: float, lost: SourceError | None = None) -> None:
         """Decide how a job stands: end it, or plan what is asked next."""
         if not record.has_ended:
+            self._touch(record)
             self._follow(scope, record, self._judges.decide(scope, record, now, lost), now)
 
     def _follow(self, scope: Scope, record: Record[Ledger], verdict: Verdict, now: float) -> None:
@@ -628,9 +645,9 @@ class Scheduler:
         left = []
         for record in self._denied_by(scope, scan, now):
             if scan.is_complete and scope.believes_list(record, now):
-                record.reported().deny_by_scan(scan.started_at)
+                self._reported(record).deny_by_scan(scan.started_at)
             else:
-                record.reported().incomplete_scan(scan.started_at)
+                self._reported(record).incomplete_scan(scan.started_at)
             left.append(record)
             self._judge(scope, record, now)
         self._looked(left, Channel.LIST, scan.started_at, now)
@@ -704,7 +721,7 @@ class Scheduler:
         record = scope.returned(request)
         if record is None:
             return
-        record.reported().fail_query(error, now)
+        self._reported(record).fail_query(error, now)
         record.cared().failures += 1
         if hit is not Hit.DELAY:
             scope.queries.refuse(record, error)
@@ -897,6 +914,13 @@ class Scheduler:
             by_list = VerifyByList(queries, listing, settings.verify)
             self._scopes[name] = Scope(queries, listing, Hold(self._rng), outage, by_query, by_list)
         return self._scopes[name]
+
+
+def _deadlines_of(ledger: Ledger, deadlines: list[_Deadline]) -> Iterator[tuple[float, Iterable[Key]]]:
+    """Go through the deadlines of the jobs of a watch."""
+    for each in deadlines:
+        mine = each.records if each.ledger is ledger else None
+        yield each.at, (record.key for record in mine or ())
 
 
 def _is_followed(record: Record[Ledger] | None) -> bool:
