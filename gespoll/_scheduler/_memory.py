@@ -56,6 +56,8 @@ class Writing:
     """The snapshot, whole once all steps were taken."""
     view: View = attrs.field(init=False)
     _overdue: dict[Key, float] = attrs.field(init=False)
+    _shared: dict[Any, Any] = attrs.field(factory=dict)
+    """Parts that many jobs have alike; so the collector walks one object a job, where it walked three."""
 
     def __attrs_post_init__(self) -> None:
         ledger, clocks = self.ledger, self.clocks
@@ -92,9 +94,17 @@ class Writing:
                 entry.scope = scopes.setdefault(standing.key[0], len(scopes))
                 entry.deadline = self.clocks.moment(deadlines.get(standing.key))
                 _write_evidence(entry, standing, self.clocks)
-                jobs.append(msgspec.to_builtins(entry))
+                jobs.append(self._plain(entry, standing))
             yield
         self.json["scopes"] = list(scopes)
+
+    def _plain(self, entry: Entry, standing: Standing) -> dict[str, Any]:
+        """Make plain JSON of a job; jobs that agree in statuses and reading share them."""
+        plain: dict[str, Any] = msgspec.to_builtins(entry)
+        if standing.profile is not None:
+            plain["statuses"] = self._shared.setdefault(tuple(standing.statuses), plain["statuses"])
+            plain["reading"] = self._shared.setdefault(standing.profile, plain["reading"])
+        return plain
 
 
 def _seconds(value: float | None) -> float | None:
