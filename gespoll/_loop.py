@@ -274,7 +274,7 @@ class Loop:
         return self._scheduler.last_seen(ref)
 
     def explain(self, ref: JobRef) -> Explanation | None:
-        """Tell how a job is looked at; `None` when nobody waits for it."""
+        """Tell how a job stands and is looked at; `None` when nobody waits for it."""
         return self._scheduler.explain(ref, anyio.current_time())
 
     def _observe(self, request: Request, outcome: Outcome | None) -> None:

@@ -377,7 +377,11 @@ class Poller:
         return self._open_loop().last_seen(as_ref(job, graph))
 
     def explain(self, job: JobRef | str, *, graph: str | None = None) -> Explanation | None:
-        """Tell how a job is looked at: what shows it, when the next look is due, and why then.
+        """Tell how a job stands and is looked at: the evidence, the verdict, and what is asked next.
+
+        It holds what queries and the list each reported last and when, with ends, denials and failures; the line of
+        the verdict that applies (docs/verdicts.md); and which channel is asked next, when, and why then. `str()` of
+        it shows that in four lines.
 
         Args:
             job: a ref, or a job id.

@@ -153,7 +153,8 @@ class Watch:
             Plain JSON, without secrets: `taken_at`, `deadline` (moments), `timeout`, `job_timeout` (seconds),
             `on_failure`, and in `jobs` each `job_id` with its `graph`, its `key`, the `statuses` told, the
             `change_id` of the last change where it is known, its own `deadline`, whether it has `ended`, and the
-            `failure` that was. Jobs share parts that are alike: copy it before you change it. A job left open at a timeout, or by a service out of reach, has not ended.
+            `failure` that was. A job left open at a timeout, or by a service out of reach, has not ended. Jobs share
+            parts that are alike: copy it (`copy.deepcopy`) before you change it.
 
         Raises:
             RuntimeError: when the watch was not entered yet, or was left; or in another event loop.

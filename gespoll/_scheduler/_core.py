@@ -28,6 +28,7 @@ from gespoll._errors import (
 from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import Hit, Hold, Outage, RequestBudget, hit_of, is_answer
 from gespoll._scheduler._evidence import Channel, Evidence
+from gespoll._scheduler._explanation import Explanation, reports
 from gespoll._scheduler._judge import Judge
 from gespoll._scheduler._latest import Latest
 from gespoll._scheduler._ledger import Expiry, Ledger
@@ -40,7 +41,7 @@ from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._scan import Scan
 from gespoll._scheduler._settings import Settings
 from gespoll._scheduler._slots import ChannelKey, Slots
-from gespoll._scheduler._statistics import Explanation, Statistics, Tally
+from gespoll._scheduler._statistics import Statistics, Tally
 from gespoll._scheduler._verdict import Line, Phase, Verdict
 from gespoll._scheduler._verify import Verify
 from gespoll._scheduler._verify_by_list import VerifyByList
@@ -791,13 +792,15 @@ class Scheduler:
         return None if job is None else attrs.evolve(job, ref=ref)
 
     def explain(self, ref: JobRef, now: float) -> Explanation | None:
-        """Tell how a job is looked at; `None` when nobody waits for it."""
+        """Tell how a job stands and is looked at; `None` when nobody waits for it."""
         scope_name, job_id = self.key(ref)
         scope = self._scopes.get(scope_name)
         record: Record[Ledger] | None = None if scope is None else scope.records.get(job_id)
         if scope is None or record is None:
             return None
-        due, reason = scope.explain(record, now)
+        due, channel, reason = scope.explain(record, now)
+        verdict = self._judges.verdict(scope, record, now)
+        by_query, by_list = reports(record.reported_so_far, self._judges.reach(scope, record, now), now)
         if self._budget.ready_at > max(due, now) and self._budget.rate < self._budget.ceiling:
             due, reason = self._budget.ready_at, f"the service throttled: {self._budget.rate:.3g} requests/s are sent"
         shown = "query" if record.place is None else "list"
@@ -808,6 +811,12 @@ class Scheduler:
             last_look=None if record.profile is None else scope.last_look(record, now),
             next_look=max(due - now, 0.0),
             reason=reason,
+            next_by=channel,
+            phase=verdict.phase.value,
+            line=verdict.line.number,
+            verdict=verdict.line.value,
+            by_query=by_query,
+            by_list=by_list,
         )
 
     # Deadlines

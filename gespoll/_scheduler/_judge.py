@@ -103,22 +103,21 @@ class Judge:
             lost=lost,
         )
 
+    def verdict(self, scope: Scope, record: Record[Any], now: float, lost: SourceError | None = None) -> Verdict:
+        """Return how a job stands now."""
+        reach, plane = self.reach(scope, record, now, lost), plane_of(self.source, record.scope)
+        verdict = decide(record.ref, record.reported_so_far, reach, plane, self.terms(scope), now)
+        if verdict.line is Line.SILENT and not self._is_tried(scope, record, now):
+            return Verdict(phase=Phase.OPEN, line=Line.OPEN)
+        return verdict
+
     def decide(self, scope: Scope, record: Record[Any], now: float, lost: SourceError | None = None) -> Verdict:
         """Decide how a job stands now, and see to it that it is decided again when time alone may change that."""
         evidence = record.reported()
-        case = (
-            record.ref,
-            evidence,
-            self.reach(scope, record, now, lost),
-            plane_of(self.source, record.scope),
-            self.terms(scope),
-        )
-        verdict = decide(*case, now)
+        verdict = self.verdict(scope, record, now, lost)
         if verdict.drops_end:
             evidence.begin_anew()
-            verdict = decide(*case, now)
-        if verdict.line is Line.SILENT and not self._is_tried(scope, record, now):
-            verdict = Verdict(phase=Phase.OPEN, line=Line.OPEN)
+            verdict = self.verdict(scope, record, now, lost)
         if verdict.phase is not Phase.ENDED and verdict.next_time != record.cared().review_at:
             record.cared().review_at = verdict.next_time
             self.review(record, verdict.next_time)
@@ -126,9 +125,8 @@ class Judge:
 
     def _is_tried(self, scope: Scope, record: Record[Any], now: float) -> bool:
         """Whether a job is silent in spite of enough polls, or because its whole scope is."""
-        evidence = record.reported()
-        is_shared = scope.outage.error_of_all(now) is not None
-        return is_shared or evidence.by_query.failure is None or record.cared().failures >= FAILURES_AT_LEAST
+        failures = 0 if record.care is None else record.care.failures
+        return scope.outage.error_of_all(now) is not None or record.failure is None or failures >= FAILURES_AT_LEAST
 
     def is_silent(self, scope: Scope, record: Record[Any], failure: SourceError, now: float) -> bool:
         """Whether no status of a job was read for too long, where no request is answered, and that is what ends it."""
