@@ -8,6 +8,7 @@ itself, and a session that is not ours is neither closed nor reconfigured.
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ _CHUNK = 256 * 1024
 _URLS_KEPT = 2000  # making one takes longer than decoding a reply
 _SILENCE = 1.0
 _HELD_UP = 0.01
-_SECRETS_KEPT = 64  # working out the spellings of a token takes as long as a poll
+_SIGNATURE = re.compile("[0-9a-f]{64}")  # another with each request
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _LONGEST_HEADER = 64 * 1024  # a token has about 9 KB, more than aiohttp takes by default
 _AUTHORIZATION = "Authorization"
@@ -83,7 +84,9 @@ class _Client:
         """The origins that answered last, over the connections of a session that is lent."""
         self._max_reply_bytes = max_reply_bytes
         self._allow_http = allow_http
-        self._forms: dict[str, tuple[Form, ...]] = {}
+        self._lasting: list[str] | None = None
+        self._forms: list[Form] = []
+        self._clean: set[bytes] = set()
 
     def check(self, base: str) -> None:
         """Refuse a server to which there is no way.
@@ -232,15 +235,12 @@ class _Client:
         known = [*message.secrets, *others, *secrets_given(response.headers)]
         if self._session is not None:
             known += secrets_behind(response.request_info.headers)
-        return Secrets(form for secret in dict.fromkeys(known) for form in self._forms_of(secret))
-
-    def _forms_of(self, secret: str) -> tuple[Form, ...]:
-        forms = self._forms.get(secret)
-        if forms is None:
-            if len(self._forms) >= _SECRETS_KEPT:
-                self._forms.clear()
-            forms = self._forms[secret] = forms_of(secret)
-        return forms
+        fresh = [secret for secret in known if _SIGNATURE.fullmatch(secret)]
+        lasting = [secret for secret in known if secret not in fresh]
+        if lasting != self._lasting:
+            self._lasting, self._clean = lasting, set()
+            self._forms = [form for secret in dict.fromkeys(lasting) for form in forms_of(secret)]
+        return Secrets(self._forms, [form for secret in fresh for form in forms_of(secret)], self._clean)
 
 
 @attrs.frozen

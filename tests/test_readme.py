@@ -88,9 +88,9 @@ OUTPUTS = {
 TREE = next(block.code for block in BLOCKS if block.code.startswith("GespollError\n"))
 
 
-def _table(heading: str) -> list[list[str]]:
-    """Give the cells of the table that has this first heading, without its two first rows."""
-    rows = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[- |]+\n((?:\|.*\n)+)", TEXT, flags=re.MULTILINE)
+def _table(heading: str, text: str = "") -> list[list[str]]:
+    """Give the cells of the table that has this first heading, without its two first rows; by default README's."""
+    rows = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[- |]+\n((?:\|.*\n)+)", text or TEXT, flags=re.MULTILINE)
     assert rows is not None
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[1].splitlines()]
 

@@ -90,7 +90,7 @@ SPELLINGS: dict[str, Spell] = {
 
 def secrets_of(*values: str) -> Secrets:
     """Make them of some values."""
-    return Secrets(form for value in values for form in forms_of(value))
+    return Secrets([form for value in values for form in forms_of(value)])
 
 
 def told_by(reply: Reply) -> Iterator[str]:

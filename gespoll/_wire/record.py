@@ -118,7 +118,7 @@ def read_single(reply: Reply, ref: JobRef, spelling: Spelling, words: StatusWord
 
 def fit_to_tell(job: Job, reply: Reply) -> Job:
     """Return a job without the secrets that the reply echoes."""
-    return without_secrets(job, reply.secrets) if reply.secrets.may_stand_in(reply.body) else job
+    return without_secrets(job, reply.secrets) if reply.secrets.may_stand_in_reply(reply.body) else job
 
 
 def single_record(

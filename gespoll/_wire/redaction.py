@@ -13,8 +13,8 @@ import binascii
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import attrs
@@ -26,6 +26,9 @@ HIDDEN = "***"
 _HEAD = 12  # letters of a secret that are an echo of it; fewer are common to many tokens
 _PART_OF_A_WORD = 8  # letters; a shorter secret is only found as a whole word, or every "abc" would be hidden
 _BASE64_AT_LEAST = 6  # letters of Base64 that are not there by chance
+_CLEAN_AT_MOST = 2000  # texts known to hold nothing: a job that is still running is told by the same bytes
+_CLEAN_LETTERS = 1024
+_ODD = "surrogatepass"
 _LAYERS = 5  # escapes in escapes in escapes
 _JSON_IN_JSON = 3
 _SEARCHED_AT_MOST = (
@@ -37,8 +40,8 @@ _PLAIN_BYTES = bytes.maketrans(b"-_ ", b"+/+")
 _MARKS = (b"\\", b"%", b"&")
 """What begins an escape."""
 _HINTS = (
-    *(b"key", b"token", b"pass", b"pwd", b"secret", b"credential", b"cookie", b"signature", b"authorization"),
-    *(b"bearer", b"basic", b"digest", b"negotiate", b"ntlm", b"hmac", b"mii", b"eyj", b'"ak"', b'"sk"'),
+    *(b"key", b"token", b"passw", b"passphrase", b"pwd", b"secret", b"cookie", b"signature", b"authorization", b"mii"),
+    *(b"bearer", b"basic", b"digest", b"negotiate", b"ntlm", b"hmac", b"eyj", b'"ak"', b'"sk"'),
 )
 """What stands in or beside whatever is known by its shape or name, in lower case."""
 _RUN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_")
@@ -92,36 +95,47 @@ _NAMES = re.compile(
 _WHOLE_NAMES = frozenset({"ak", "sk", "pwd", "secret", "token", "authorization", "cookie", "setcookie", "signature"})
 
 
-@attrs.frozen
-class Form:
+class Form(NamedTuple):
     """One spelling of a secret."""
 
-    head: str
-    """What must stand somewhere."""
-    whole: str
+    head: bytes
+    """What must stand somewhere, in plain letters."""
+    secret: bytes
+    """As it is, in plain letters; of a spelling in Base64 what is written so."""
+    offset: int | None = None
+    """Where a spelling in Base64 begins: so many bytes behind a multiple of three; `None` for any other."""
     is_word: bool = False
     """Whether it counts only between letters that are no part of it."""
-    is_base64: bool = False
-    """Whether the whole run of Base64 letters around it is hidden."""
+
+    @property
+    def whole(self) -> str:
+        """All of it, in plain letters."""
+        return (self.secret if self.offset is None else _in_base64(self.secret, self.offset)).decode(errors=_ODD)
 
     def spans(self, letters: str, plain: str) -> Iterator[tuple[int, int]]:
         """Iterate over its places in a text, which is given as it is and in plain letters."""
-        at = plain.find(self.head)
+        head = self.head.decode(errors=_ODD)
+        at = plain.find(head)
         while at >= 0:
-            end = self._end(letters, plain, at)
+            end = self._end(letters, plain, at, len(head))
             if not self.is_word or not _is_in_a_word(letters, at, end):
-                yield (_run_begins(letters, at) if self.is_base64 else at), end
-            at = plain.find(self.head, end)
+                yield (at if self.offset is None else _run_begins(letters, at)), end
+            at = plain.find(head, end)
 
-    def _end(self, letters: str, plain: str, at: int) -> int:
+    def _end(self, letters: str, plain: str, at: int, known: int) -> int:
         """Return where it ends: as a whole, or where the run of letters ends that its first letters begin."""
-        if plain.startswith(self.whole, at):
-            end = at + len(self.whole)
-            return _run_ends(letters, end) if self.is_base64 else end
-        end = at + len(self.head)
-        while end < len(plain) and plain[end] == self.whole[end - at]:
+        whole = self.whole
+        if plain.startswith(whole, at):
+            end = at + len(whole)
+            return end if self.offset is None else _run_ends(letters, end)
+        end = at + known
+        while end < len(plain) and end - at < len(whole) and plain[end] == whole[end - at]:
             end += 1
         return _run_ends(letters, end)
+
+
+def _holds(plain: bytes, forms: Sequence[Form]) -> bool:
+    return any(form.head in plain for form in forms)
 
 
 def _is_in_a_word(letters: str, start: int, end: int) -> bool:
@@ -144,37 +158,37 @@ def forms_of(secret: str) -> tuple[Form, ...]:
     """Return the spellings of a secret, besides those that are undone before it is searched for; none of a blank."""
     if not secret.strip():
         return ()
-    forms = dict.fromkeys(_plain_form(each) for each in _as_read(secret))
-    forms |= dict.fromkeys(
-        Form(head, whole, is_base64=True)
-        for data in _as_written(secret)
-        for offset in range(3)
-        if len(whole := _in_base64(data, offset)) >= _BASE64_AT_LEAST
-        for head in (_in_base64(data[:_HEAD], offset) if len(secret) >= _HEAD else whole,)
-    )
+    forms = [_plain_form(each) for each in _as_read(secret)]
+    for data in _as_written(secret):
+        head = data[:_HEAD] if len(secret) >= _HEAD else data
+        if len(head) * 8 // 6 >= _BASE64_AT_LEAST:
+            forms += [Form(_in_base64(head, offset), data, offset) for offset in range(3)]
     return tuple(forms)
 
 
 def _plain_form(secret: str) -> Form:
     plain = secret.translate(_PLAIN)
-    return Form(plain[:_HEAD], plain, is_word=len(secret) < _PART_OF_A_WORD)
+    head = plain[:_HEAD].encode(errors=_ODD)
+    return Form(head, plain.encode(errors=_ODD), is_word=len(secret) < _PART_OF_A_WORD)
 
 
 def _as_read(secret: str) -> Iterator[str]:
     """Iterate over what a secret may be read as: with what looks like an escape undone, or in another charset."""
     yield secret
+    if secret.isalnum() and secret.isascii():
+        return
     letters, places = secret, range(len(secret) + 1)
-    for _ in range(2):
+    for layer in range(3):
+        if layer and letters:
+            yield letters
+        if not letters.isascii():
+            yield letters.encode(errors=_ODD).decode("latin-1")
+            pairs = letters.encode("utf-16-le", errors=_ODD)
+            yield "".join(chr(int.from_bytes(pairs[at : at + 2], "little")) for at in range(0, len(pairs), 2))
         undone = _undone(letters, places)
         if undone is None:
-            break
+            return
         letters, places = undone  # type: ignore[assignment]
-        if letters:
-            yield letters
-    if not secret.isascii():
-        yield secret.encode().decode("latin-1")
-        pairs = secret.encode("utf-16-le")
-        yield "".join(chr(int.from_bytes(pairs[at : at + 2], "little")) for at in range(0, len(pairs), 2))
 
 
 def _as_written(secret: str) -> Iterator[bytes]:
@@ -188,10 +202,10 @@ def _as_written(secret: str) -> Iterator[bytes]:
         yield secret.encode("latin-1", errors="replace")
 
 
-def _in_base64(data: bytes, offset: int) -> str:
+def _in_base64(data: bytes, offset: int) -> bytes:
     """Return the letters that bytes always have in Base64, so many bytes behind a multiple of three."""
-    written = base64.b64encode(b"\0" * offset + data).decode()
-    return written[(offset * 8 + 5) // 6 : (offset + len(data)) * 8 // 6].translate(_PLAIN)
+    written = base64.b64encode(b"\0\0"[:offset] + data)
+    return written[(offset * 8 + 5) // 6 : (offset + len(data)) * 8 // 6]
 
 
 def _undone(letters: str, places: Sequence[int]) -> tuple[str, list[int]] | None:
@@ -229,26 +243,47 @@ def _letter(escape: re.Match[str]) -> str:
 
 
 class Secrets:
-    """What proves something in one request, and must not be told when the reply echoes it."""
+    """What proves something in one request, and must not be told when the reply echoes it.
 
-    def __init__(self, forms: Iterable[Form] = ()) -> None:
-        self._forms = tuple(forms)
-        self._heads = tuple({form.head.encode(errors="replace") for form in self._forms})
+    Args:
+        forms: the spellings of what proves all requests.
+        fresh: the spellings of what proves this one alone.
+        clean: texts that are known to hold nothing of `forms`, nor of what is known by its shape; more are noted here.
+    """
+
+    def __init__(self, forms: Sequence[Form] = (), fresh: Sequence[Form] = (), clean: set[bytes] | None = None) -> None:
+        self._forms = forms
+        self._fresh = fresh
+        self._clean = clean
 
     def __repr__(self) -> str:
-        return f"{len(self._forms)} spellings of secrets"
+        return f"{len(self._forms) + len(self._fresh)} spellings of secrets"
 
     def may_stand_in(self, text: bytes) -> bool:
         """Tell, fast, whether there may be anything to hide in some JSON or text."""
         plain = text.translate(_PLAIN_BYTES)
-        if any(map(plain.__contains__, _MARKS)) or any(map(plain.__contains__, self._heads)):
+        if any(map(plain.__contains__, _MARKS)) or _holds(plain, self._forms) or _holds(plain, self._fresh):
             return True
-        return any(map(plain.lower().__contains__, _HINTS))
+        lower = text.lower()
+        return any(map(lower.__contains__, _HINTS))
+
+    def may_stand_in_reply(self, body: bytes) -> bool:
+        """Tell the same of the reply to a query, which often is what came before."""
+        if self._clean is None or len(body) > _CLEAN_LETTERS:
+            return self.may_stand_in(body)
+        if body in self._clean:
+            return _holds(body.translate(_PLAIN_BYTES), self._fresh)
+        if self.may_stand_in(body):
+            return True
+        if len(self._clean) >= _CLEAN_AT_MOST:
+            self._clean.clear()
+        self._clean.add(body)
+        return False
 
     def name(self, job_id: str) -> bool:
         """Whether an id is, or holds, one of them in full."""
         plain = job_id.translate(_PLAIN)
-        return any(form.whole in plain for form in self._forms if not form.is_word)
+        return any(form.whole in plain for form in (*self._forms, *self._fresh) if not form.is_word)
 
     def hidden(self, value: Any) -> Any:
         """Return a decoded value with `***` in the place of secrets.
@@ -278,7 +313,7 @@ class Secrets:
         return self._hidden(value, depth)
 
     def _text(self, text: str, depth: int) -> str:
-        if "\n" not in text and not self.may_stand_in(text.encode(errors="replace")):
+        if "\n" not in text and not self.may_stand_in(text.encode(errors=_ODD)):
             return text
         if len(text) > _SEARCHED_AT_MOST:
             text = f"{text[:_SEARCHED_AT_MOST]}…"
@@ -293,7 +328,7 @@ class Secrets:
         letters, places = text, range(len(text) + 1)
         for _ in range(_LAYERS):
             plain = letters.translate(_PLAIN)
-            for form in self._forms:
+            for form in (*self._forms, *self._fresh):
                 yield from ((places[start], places[end]) for start, end in form.spans(letters, plain))
             yield from ((places[start], places[end]) for start, end in _known_by_shape(letters))
             undone = _undone(letters, places)
