@@ -67,13 +67,13 @@ class View:
         for (key, told), change in zip(reversed(self.before), reversed(self.changes), strict=True):
             untaken[key] = told, change
             yield None
-        shown: set[Key] = set()
+        shown: set[Record[Any] | Key] = set()  # of open jobs the records, which exist: new keys take long to free
         for entry in chain(self.handed, self.ended, self.frozen):
             record = entry if isinstance(entry, Record) else None
             key = entry if not isinstance(entry, Record) else entry.key
-            found = None if key in shown else self._standing(key, record, untaken.get(key))
+            found = None if entry in shown or key in shown else self._standing(key, record, untaken.get(key))
             if found is not None:
-                shown.add(key)
+                shown.add(key if key in self.ended or key in self.frozen else entry)
             yield found
 
     def _standing(
