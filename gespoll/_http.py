@@ -12,7 +12,7 @@ import re
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -419,7 +419,8 @@ class _HttpSource(ListingSource):
         proof = await self._credentials.authorize("GET", str(url))
         if keeps_budget.get() and anyio.current_time() - begun_at > _HELD_UP:
             raise CredentialsRenewed  # all who were held up here would leave at once
-        reply = await self._client.get(url, proof, action)
+        with nullcontext() if self._trial is None else self._trial.sending():
+            reply = await self._client.get(url, proof, action)
         try:
             reading = read(reply)
         except AuthenticationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import traceback
@@ -606,6 +607,16 @@ class TestPassword:
             await token_of(credentials)
             await anyio.sleep(0.1)
         assert len(iam.errands) == 20
+
+    async def test_a_password_that_is_not_answered_is_sent_ever_more_rarely(self) -> None:
+        """Whoever gave up, it may have been wrong: four times in a minute, of which five would lock an account."""
+        iam = Iam(refusing(401), seconds=2.0)
+        credentials = password(iam)
+        while anyio.current_time() < 60:
+            with anyio.move_on_after(1), contextlib.suppress(TransportError):
+                await token_of(credentials)
+            await anyio.sleep(0.1)
+        assert len(iam.errands) <= 4
 
     async def test_silent_iam_is_given_up(self) -> None:
         """After twenty seconds, which are fewer than a request has."""

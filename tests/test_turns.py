@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from gespoll import AccessKey, Credentials, Token
+from gespoll import AccessKey, Credentials, ServiceUnavailable, Token
 from gespoll._credentials import Trial, trial_of
 from gespoll._credentials.turns import Turns
 
@@ -136,3 +137,33 @@ async def test_all_pollers_of_one_object_share_its_trial() -> None:
         assert trial_of(credentials) is trial_of(credentials) is not None
     assert trial_of(AccessKey("ak", "sk")) is not trial_of(AccessKey("ak", "sk"))
     assert trial_of(Token("t")) is None
+
+
+async def test_what_is_not_answered_is_tried_ever_more_rarely() -> None:
+    """It may have been refused all the same: four times in a minute, of which five would lock a key."""
+    trial, sent = Trial(), 0
+
+    async def ask() -> None:
+        nonlocal sent
+        with anyio.move_on_after(1):
+            async with trial.turn():
+                sent += 1
+                with trial.sending():
+                    await anyio.sleep_forever()
+
+    for _ in range(590):
+        with contextlib.suppress(ServiceUnavailable):
+            await ask()
+        await anyio.sleep(0.1)
+        if anyio.current_time() <= 60:
+            in_a_minute = sent
+    assert in_a_minute == 4
+    assert sent <= 8
+    trial.begin_anew()
+    await ask()
+    await ask()
+    with pytest.raises(ServiceUnavailable, match=r"^the credentials are tried again in "):
+        await ask()
+    trial.accepted()
+    async with trial.turn():
+        pass

@@ -1,7 +1,7 @@
 """A user's password, with which IAM is asked for tokens.
 
 Rule: a wrong password locks the account, so it is sent by one request at a time, whichever poller asks, and what IAM
-refuses once is never sent again; and IAM is not pressed while it cannot answer.
+refuses once is never sent again; and IAM is not pressed while it cannot answer, the less the longer it is silent.
 """
 
 from __future__ import annotations
@@ -37,6 +37,13 @@ class _Account:
     """Who asks IAM."""
     tokens: dict[str, Shared[str]] = attrs.field(factory=dict)
     """By project."""
+    unanswered: int = 0
+    """How many requests were given up since one was answered: they may have brought a wrong password."""
+
+    def give_up(self, failure: SourceError) -> None:
+        """Ask ever more rarely, where it is not known whether the password was refused."""
+        self.pause.begin(failure, 2.0**self.unanswered)
+        self.unanswered += 1
 
 
 class PasswordCredentials(HoldsSecrets, Credentials):
@@ -136,13 +143,19 @@ class PasswordCredentials(HoldsSecrets, Credentials):
                 raise account.refused
             account.pause.check()
             try:
-                return await self._ask(source)
+                fresh = await self._ask(source)
             except AuthenticationError as error:
                 account.refused = error
+                raise
+            except anyio.get_cancelled_exc_class():
+                text = f"asking {self._base} for a token was given up before it had answered, and is begun anew later"
+                account.give_up(TransportError(text))
                 raise
             except SourceError as error:
                 account.pause.begin(error)
                 raise
+            account.unanswered = 0
+            return fresh
 
     async def _ask(self, source: Surroundings) -> Fresh[str]:
         action = f"asking {self._base} for a token"

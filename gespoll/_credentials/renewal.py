@@ -22,6 +22,7 @@ _EARLY_AT_MOST = 600.0
 _EARLY_SHARE = 0.1
 _AGAIN = 30.0
 _FLOOR = 5.0  # seconds: what lives a millisecond is fetched 12 times a minute, not at every poll
+_LONGEST = 900.0
 
 Value = TypeVar("Value")
 
@@ -54,10 +55,10 @@ class Pause:
         if self._failure is not None and anyio.current_time() < self._until:
             raise self._failure
 
-    def begin(self, failure: SourceError) -> None:
-        """Ask nobody for a while, or for as long as was asked."""
+    def begin(self, failure: SourceError, factor: float = 1.0) -> None:
+        """Ask nobody for a while, so many times as long as usual, or for as long as was asked."""
         self._failure = failure
-        self._until = anyio.current_time() + max(_FLOOR, wait_asked(failure) or 0.0)
+        self._until = anyio.current_time() + max(min(_FLOOR * factor, _LONGEST), wait_asked(failure) or 0.0)
 
 
 class Shared(Generic[Value]):

@@ -7,14 +7,20 @@ threads. Whoever waits is let in, in the order of coming, or is told of the refu
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
 
 from gespoll._credentials.protocol import Credentials
+from gespoll._errors import ServiceUnavailable
 
 _UNPROVED_AT_ONCE = 2  # fewer than lock a key, and more than one that a silent server may hold
+_UNANSWERED_AT_MOST = 2
+_HOLD_FIRST, _HOLD_LONGEST = 15.0, 900.0  # seconds: four unanswered tries in the first minute, and five lock a key
 
 
 class Turns:
@@ -79,23 +85,56 @@ class Turns:
 
 
 class Trial:
-    """A secret that nobody has accepted yet: two requests at most carry it at a time."""
+    """A secret that nobody has accepted yet: two requests at most carry it at a time.
+
+    What is given up before it was answered may have been refused all the same, so that it is tried ever more rarely.
+    """
 
     def __init__(self) -> None:
         self._turns = Turns(_UNPROVED_AT_ONCE)
         self._is_proved = False
+        self._unanswered = 0
+        self._held_until = -math.inf
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, unless the secret was accepted."""
+        """Wait for a turn, unless the secret was accepted.
+
+        Raises:
+            ServiceUnavailable: when too many tries were not answered a moment ago.
+        """
         if self._is_proved:
             yield
             return
         async with self._turns.one():
+            left = self._held_until - anyio.current_time()
+            if left > 0:
+                raise ServiceUnavailable(
+                    f"the credentials are tried again in {left:.0f} s: what they were sent with was not answered, and "
+                    "being wrong too often locks them"
+                )
             yield
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Note where the block is cancelled, whose request carries the secret."""
+        try:
+            yield
+        except anyio.get_cancelled_exc_class():
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        if self._is_proved:
+            return
+        self._unanswered += 1
+        beyond = self._unanswered - _UNANSWERED_AT_MOST
+        if beyond >= 0:
+            self._held_until = anyio.current_time() + min(_HOLD_FIRST * 2.0**beyond, _HOLD_LONGEST)
 
     def accepted(self) -> None:
         """Let all go at once from now on."""
+        self._unanswered, self._held_until = 0, -math.inf
         if not self._is_proved:
             self._is_proved = True
             self._turns.open()
@@ -103,6 +142,7 @@ class Trial:
     def begin_anew(self) -> None:
         """Be careful again: there is another secret."""
         self._is_proved = False
+        self._unanswered, self._held_until = 0, -math.inf
 
 
 def trial_of(credentials: Credentials) -> Trial | None:
