@@ -68,7 +68,7 @@ async def listening(handle: Handle, tls: ssl.SSLContext | None = None) -> AsyncI
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        with suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+        with suppress(asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ssl.SSLError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 seen.heads.append(head)

@@ -15,9 +15,11 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import msgspec
+from aiohttp.client_proto import ResponseHandler
 
 from gespoll import ImportFile, Job, JobRef, JobStatus, Poller, SourceError
 from gespoll._credentials import AccessKey
+from gespoll._credentials.turns import Turns
 from gespoll._jobs import STATUS_WORDS, StatusWords, status_of_word
 from gespoll._loop import Loop, _UnderWay
 from gespoll._pacing import Hit, RequestBudget, RetryDelays
@@ -313,7 +315,18 @@ async def try_a_rejected_key_again(self: AccessKey, rejected: Mapping[str, str],
     return False
 
 
+@BREAKS(18, "gespoll._credentials.turns.Turns._enter", tests="tests/test_authentication.py", chosen="many_pollers")
+async def let_every_poller_try_a_wrong_key(self: Turns) -> None:
+    """Send what locks with as many requests as there are."""
+
+
 # Rule 19: what the service says is data
+
+
+@BREAKS(19, "gespoll._connector._has_unread", tests="tests/test_connections.py", chosen="ends_no_other_job")
+def take_what_nobody_asked_for(handler: ResponseHandler) -> bool:
+    """Use every connection again, whatever came on it."""
+    return False
 
 
 @BREAKS(19, "gespoll._wire.listing._read_part", tests=WIRE, chosen="hides_no_other")
