@@ -43,7 +43,7 @@ class View:
     """Those that the consumer has not taken, in their order."""
     before: Sequence[tuple[Key, Sequence[JobStatus]]]
     """For each of them its job, and what was told of that before."""
-    now: Callable[[Record[Any]], Stood | None]
+    stands: Callable[[Record[Any]], Stood | None]
     """Returns how a job of the watch stands; `None` where it is not open there."""
     is_void: bool = False
     """Whether the watch was left before it was read."""
@@ -53,10 +53,10 @@ class View:
     def keep(self, record: Record[Any]) -> None:
         """Keep how a job stands that is about to change."""
         if record not in self._kept:
-            self._kept[record] = self.now(record)
+            self._kept[record] = self.stands(record)
 
     def _stood(self, record: Record[Any]) -> Stood | None:
-        return self._kept[record] if record in self._kept else self.now(record)
+        return self._kept[record] if record in self._kept else self.stands(record)
 
     def standings(self) -> Iterator[Standing | None]:
         """Go through the jobs as the consumer knew them: changes that waited to be taken are as if not told.
