@@ -31,7 +31,7 @@ from gespoll._http import EngineSource, ManagementSource
 from gespoll._jobs import ImportFile, Job, JobRef, JobRequest, JobStatus, StateChange
 from gespoll._observer import Observer, RequestMade, WaitEnded, WaitStarted
 from gespoll._poller import Poller, connect
-from gespoll._scheduler import Explanation, Statistics
+from gespoll._scheduler import ChannelReport, Explanation, Statistics
 from gespoll._snapshot import snapshot_refs
 from gespoll._source import JobSource, ListingSource, ListWindow
 from gespoll._watch import Watch
@@ -39,6 +39,7 @@ from gespoll._watch import Watch
 __all__ = [
     "AccessKey",
     "AuthenticationError",
+    "ChannelReport",
     "Credentials",
     "EndUnconfirmed",
     "EngineSource",

@@ -448,6 +448,7 @@ class EngineSource(_HttpSource):
 
     explains_failures = True
     list_confirms_imports = True
+    list_tells_progress = True
 
     def __init__(
         self,
@@ -499,6 +500,10 @@ class EngineSource(_HttpSource):
     def tells_reason(self, scope: str, /) -> Literal["query", "list", "either"] | None:
         """Return "query" for a graph of the database edition, else "either"."""
         return "query" if self._editions.get(scope) == "database" else "either"
+
+    def tells_progress(self, scope: str, /) -> bool:
+        """Return whether a graph is of the memory edition, or of an edition that is not known yet."""
+        return self._editions.get(scope) != "database"
 
     async def get(self, ref: JobRef, /) -> Job:
         """Read one job, and not its results. May be cancelled at any await.

@@ -309,8 +309,14 @@ class StateChange:
     observed_time: datetime
     """The same moment by this machine's clock (aware)."""
     id: str
-    """Names this change, the same in every process and watch: it is made of the scope, the job, and the status or the
-    kind of end. After `Poller.resume`, drop changes whose id you have. One that left its job open may come again."""
+    """Names this change, the same in every process and watch: it is made of the scope, the job, and the status, the
+    kind of end or the progress. After `Poller.resume`, drop changes whose id you have. One that left its job open may
+    come again."""
+
+    @property
+    def is_progress(self) -> bool:
+        """Whether the status stayed and only `job.progress` has grown; only a watch with `progress=True` tells that."""
+        return not self.is_final and self.previous is self.status
 
     @property
     def lag(self) -> float | None:

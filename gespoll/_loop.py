@@ -8,13 +8,15 @@ never in the task that opened the poller. All of it belongs to one event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import random
 import threading
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -36,7 +38,9 @@ from gespoll._scheduler import (
     Settings,
     Statistics,
     Window,
+    Writing,
 )
+from gespoll._slices import run
 from gespoll._snapshot import Entry, Snapshot
 from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 from gespoll._tasks import OwnTask, OwnTasks
@@ -198,9 +202,34 @@ class Loop:
         self._due_changed.set()
         self._deadline_changed.set()
 
-    def written(self, ledger: Ledger) -> Snapshot:
-        """Write down how a watch stands."""
-        return self._scheduler.written(ledger, self._clocks())
+    def written(self, ledger: Ledger) -> dict[str, Any]:
+        """Write down how a watch stands, at a stretch."""
+        with self._writing(ledger) as writing:
+            for _ in writing.steps():
+                pass
+            return writing.json
+
+    async def written_in_slices(self, ledger: Ledger) -> dict[str, Any]:
+        """Write down how a watch stands now, and let the event loop run in between.
+
+        Raises:
+            RuntimeError: when the watch is left meanwhile.
+        """
+        with self._writing(ledger) as writing:
+            steps = writing.steps()
+            while not run(steps):
+                await anyio.lowlevel.checkpoint()
+                if writing.view.is_void:
+                    raise RuntimeError("the watch was left while its snapshot was written: take it before leaving")
+            return writing.json
+
+    @contextlib.contextmanager
+    def _writing(self, ledger: Ledger) -> Iterator[Writing]:
+        writing = self._scheduler.writing(ledger, self._clocks())
+        try:
+            yield writing
+        finally:
+            self._scheduler.end_writing(writing)
 
     def _clocks(self) -> Clocks:
         return Clocks(anyio.current_time(), self._wall_clock())
@@ -240,8 +269,12 @@ class Loop:
         """Tell what was done so far."""
         return self._scheduler.statistics()
 
+    def last_seen(self, ref: JobRef) -> Job | None:
+        """Return how an open job was last reported; `None` when it never was, or nobody waits for it."""
+        return self._scheduler.last_seen(ref)
+
     def explain(self, ref: JobRef) -> Explanation | None:
-        """Tell how a job is looked at; `None` when nobody waits for it."""
+        """Tell how a job stands and is looked at; `None` when nobody waits for it."""
         return self._scheduler.explain(ref, anyio.current_time())
 
     def _observe(self, request: Request, outcome: Outcome | None) -> None:

@@ -82,7 +82,10 @@ class Observer:
         """The service throttled a request, which `request_made` tells, too; see `limit` and `retry_after`."""
 
     def changed(self, change: StateChange, /) -> None:
-        """A job changed; told once for each wait or watch on it, also where nobody iterates over the changes."""
+        """A job changed; told once for each wait or watch on it, also where nobody iterates over the changes.
+
+        Changes of progress alone are not told.
+        """
 
     def open_jobs_changed(self, by: int, /) -> None:
         """The number of open jobs of all waits and watches together went up or, where negative, down."""

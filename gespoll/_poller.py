@@ -245,6 +245,7 @@ class Poller:
         max_open: int | None = None,
         max_failed_lines: MaxFailedLines | None = None,
         on_failure: OnFailure = "end",
+        progress: bool = False,
     ) -> Watch:
         """Watch jobs: every change as it is seen.
 
@@ -260,20 +261,24 @@ class Poller:
             max_failed_lines: as for `wait`.
             on_failure: "end" raises `JobsFailed` after the last change, "first" the first error at once,
                 "never" nothing: the changes tell.
+            progress: also give a change whenever `job.progress` has grown; see `Watch`. Only the list of a
+                memory-edition engine tells it, which is then read in full for these jobs, also for a single one.
 
         Returns:
             An async context manager that gives an async iterator of `StateChange`.
 
         Raises:
-            TypeError: when `refs` is one job, or nothing to iterate over.
+            TypeError: when `refs` is one job, or nothing to iterate over; or `progress` is no bool.
             ValueError: when an argument cannot work.
         """
         if refs is not None:
             check_refs(refs)
+        _check_progress(progress, "True or False")
         return self._watch(
             refs,
             on_failure,
             graph,
+            progress=progress,
             timeout=timeout,
             job_timeout=job_timeout,
             max_open=max_open,
@@ -291,6 +296,7 @@ class Poller:
         max_open: int | Kept | None = "kept",
         max_failed_lines: MaxFailedLines | Kept | None = "kept",
         on_failure: OnFailure | Kept = "kept",
+        progress: bool | Kept = "kept",
     ) -> Watch:
         """Go on with a watch of this or another process, from a snapshot of it.
 
@@ -308,19 +314,24 @@ class Poller:
             max_open: pull the next ref only while fewer than this many jobs are open; "kept" does as before.
             max_failed_lines: as for `wait`, and for jobs that end from now on; "kept" does as before.
             on_failure: as for `watch`; "kept" does as before. "end" raises what happened before the snapshot, too.
+            progress: as for `watch`; "kept" does as before.
 
         Returns:
             A watch, as `watch` gives.
 
         Raises:
-            TypeError: when `snapshot` is no mapping, or `refs` is one job, or nothing to iterate over.
+            TypeError: when `snapshot` is no mapping, or `refs` is one job, or nothing to iterate over; or `progress`
+                is no bool.
             ValueError: when the snapshot is damaged, of another source, or was written by a later version; or an
                 argument cannot work.
         """
         if refs is not None:
             check_refs(refs)
+        if progress != "kept":
+            _check_progress(progress, "True, False or 'kept'")
         loop = self._open_loop()
-        before = read_snapshot(snapshot).renewed(timeout, job_timeout, max_open, max_failed_lines, on_failure)
+        terms = (timeout, job_timeout, max_open, max_failed_lines, on_failure, progress)
+        before = read_snapshot(snapshot).renewed(*terms)
         loop.check(before)
         return self._watch(
             refs,
@@ -330,6 +341,7 @@ class Poller:
             job_timeout=before.job_timeout,
             max_open=before.max_open,
             max_failed_lines=before.max_failed_lines,
+            progress=before.progress,
             resumed=before,
         )
 
@@ -341,8 +353,35 @@ class Poller:
         """
         return self._open_loop().statistics()
 
+    def last_seen(self, job: JobRef | str, *, graph: str | None = None) -> Job | None:
+        """Return how a job that is waited for was last reported, without a request.
+
+        It agrees with the changes: an older reply takes it nowhere back, and an end that is yet to be confirmed is
+        not shown (`explain` tells of it). Whole records are kept of the 100 open jobs that were read last in full;
+        a list entry whose status word did not change is not read in full. Of any other job, and of one that only a
+        snapshot knows, there are the status, its word, name, type, graph and whether it is an import; `raw` is empty.
+
+        Args:
+            job: a ref, or a job id.
+            graph: with an id: its graph, as it was waited for.
+
+        Returns:
+            The job, or `None` when no reply has shown it yet, when nobody waits for it, and once it has ended for
+            all who waited: then nothing is kept of it, and its last change has told everything.
+
+        Raises:
+            RuntimeError: when the poller is not open.
+            TypeError: when `job` is neither a ref nor an id.
+            ValueError: when the source cannot look at such a job.
+        """
+        return self._open_loop().last_seen(as_ref(job, graph))
+
     def explain(self, job: JobRef | str, *, graph: str | None = None) -> Explanation | None:
-        """Tell how a job is looked at: what shows it, when the next look is due, and why then.
+        """Tell how a job stands and is looked at: the evidence, the verdict, and what is asked next.
+
+        It holds what queries and the list each reported last and when, with ends, denials and failures; the line of
+        the verdict that applies (docs/verdicts.md); and which channel is asked next, when, and why then. `str()` of
+        it shows that in four lines.
 
         Args:
             job: a ref, or a job id.
@@ -367,6 +406,7 @@ class Poller:
         job_timeout: float | None = None,
         max_open: int | None = None,
         max_failed_lines: float | None = None,
+        progress: bool = False,
         resumed: Snapshot | None = None,
     ) -> Watch:
         if on_failure not in {"end", "first", "never"}:
@@ -379,6 +419,7 @@ class Poller:
             job_timeout=job_timeout,
             max_open=max_open,
             max_failed_lines=max_failed_lines,
+            progress=progress,
         )
         return self._open(ledger, refs, graph, resumed)
 
@@ -399,6 +440,11 @@ class Poller:
             raise RuntimeError("the poller is not open: use it inside `async with`")
         self._loop.ensure_here()
         return self._loop
+
+
+def _check_progress(progress: object, choices: str) -> None:
+    if not isinstance(progress, bool):
+        raise TypeError(f"progress must be {choices}, not {progress!r}")
 
 
 def connect(

@@ -202,6 +202,8 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
     """The budget of each job, in seconds."""
     max_open: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """How many jobs may be open before the next ref is pulled."""
+    progress: bool = False
+    """Whether changes of progress are told, too."""
     max_failed_lines: int | float | None = None
     """The lines, or the share of them, that an import may lose without being an error."""
 
@@ -216,6 +218,7 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
         max_open: int | Kept | None,
         max_failed_lines: MaxFailedLines | Kept | None,
         on_failure: OnFailure | Kept,
+        progress: bool | Kept,
     ) -> Self:
         """Copy it, with other terms from now on.
 
@@ -235,6 +238,8 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
             new.max_failed_lines = read_tolerance(max_failed_lines)
         if max_open != "kept":
             new.max_open = max_open
+        if progress != "kept":
+            new.progress = progress
         if timeout != "kept":
             new.timeout, new.deadline = timeout, None
         if job_timeout != "kept":

@@ -51,6 +51,8 @@ class JobSource(Protocol):
     """Whether `get` tells the reason of a failure that a list entry leaves out."""
     list_confirms_imports: bool = False
     """Whether the list may tell the files of an import that `get` leaves out."""
+    list_tells_progress: bool = False
+    """Whether the list tells how far a job is, and `get` does not."""
 
     @abstractmethod
     async def get(self, ref: JobRef, /) -> Job:
@@ -88,6 +90,14 @@ class JobSource(Protocol):
             scope: as `scope` named it; what a source knows of one may change with each reply.
         """
         return "query" if self.explains_failures else None
+
+    def tells_progress(self, scope: str, /) -> bool:
+        """Return whether the list of a scope tells how far its jobs are, and a query does not.
+
+        Args:
+            scope: as `scope` named it; what a source knows of one may change with each reply.
+        """
+        return self.list_tells_progress
 
     def status_of(self, word: str, /) -> JobStatus:
         """Return what a status word of this source means by itself, without the job's files."""

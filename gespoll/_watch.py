@@ -1,7 +1,8 @@
 """One watch: the stream of changes a caller iterates over, and the refs that flow in.
 
-Rule: the stream needs no back-pressure, because a job changes a handful of times; the input has it,
-through `max_open`. Leaving the block stops everything that was done for it alone.
+Rule: the stream needs no back-pressure, because a job changes its status a handful of times, and of its progress
+only the latest waits to be taken; the input has it, through `max_open`. Leaving the block stops everything that was
+done for it alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gespoll._jobs import JobRef, StateChange
 from gespoll._loop import Loop
 from gespoll._scheduler import Ledger
 from gespoll._slices import pull
-from gespoll._snapshot import Snapshot, to_json
+from gespoll._snapshot import Snapshot
 from gespoll._tasks import OwnTask
 
 Refs = Iterable[JobRef | str] | AsyncIterable[JobRef | str]
@@ -64,6 +65,10 @@ class Watch:
     Each change is told once, as it is seen; each job ends in exactly one change with `is_final`. The
     iteration ends when all jobs have, and then raises what `on_failure` demands. Cancelling it, or
     leaving the block in any way, stops the requests made for it alone and changes nothing at the server.
+
+    With `progress=True` it also gives changes whose `is_progress` is True: the status stayed, and `job.progress` has
+    grown. They are given once the changes of status that wait are taken, of each job only the latest, and never after
+    its end. A snapshot does not cover them: after `Poller.resume` one may come again, with the same `id`.
     """
 
     def __init__(
@@ -90,7 +95,7 @@ class Watch:
     def __repr__(self) -> str:
         state = "left" if self._left else "open" if self._entered else "not entered"
         jobs = counted(self._ledger.open_count, "job")
-        return f"<watch, {state}: {jobs} open, {counted(len(self._ledger.changes), 'change')} to take>"
+        return f"<watch, {state}: {jobs} open, {counted(self._ledger.waiting, 'change')} to take>"
 
     async def __aenter__(self) -> Self:
         self._loop.ensure_here()
@@ -127,7 +132,7 @@ class Watch:
         if not self._entered:
             raise RuntimeError("enter the watch first: async with poller.watch(...) as changes")
         self._loop.ensure_here()
-        while not self._ledger.changes:
+        while not self._ledger.waiting:
             if self._left or self._told_end:
                 raise StopAsyncIteration
             if self._ledger.is_over:
@@ -142,21 +147,42 @@ class Watch:
 
         It covers the changes that were taken, no more and no less: take a change, act on it, then keep a snapshot.
         A process that is killed in between acts on that change once more, and knows it by its `id`. It takes
-        about ten microseconds a job, in which the event loop does nothing else.
+        about ten microseconds a job, in which the event loop does nothing else: see `snapshot_async`.
 
         Returns:
             Plain JSON, without secrets: `taken_at`, `deadline` (moments), `timeout`, `job_timeout` (seconds),
             `on_failure`, and in `jobs` each `job_id` with its `graph`, its `key`, the `statuses` told, the
             `change_id` of the last change where it is known, its own `deadline`, whether it has `ended`, and the
-            `failure` that was. A job left open at a timeout, or by a service out of reach, has not ended.
+            `failure` that was. A job left open at a timeout, or by a service out of reach, has not ended. Jobs share
+            parts that are alike: copy it (`copy.deepcopy`) before you change it.
 
         Raises:
             RuntimeError: when the watch was not entered yet, or was left; or in another event loop.
         """
+        self._ensure_can_be_written()
+        return self._loop.written(self._ledger)
+
+    async def snapshot_async(self) -> dict[str, Any]:
+        """Write down how its jobs stand, as `snapshot` does, and let the event loop run in between.
+
+        It covers the changes that were taken by the call, whatever is taken, added, discarded or reported while it is
+        written: it is what `snapshot` would have returned at once. The loop is held for some five milliseconds at a
+        stretch, however many jobs there are; what encodes the result had better run in a thread. Cancelling it leaves
+        nothing behind.
+
+        Returns:
+            What `snapshot` returns.
+
+        Raises:
+            RuntimeError: as by `snapshot`, and when the watch is left while it is written.
+        """
+        self._ensure_can_be_written()
+        return await self._loop.written_in_slices(self._ledger)
+
+    def _ensure_can_be_written(self) -> None:
         self._loop.ensure_here()
         if not self._entered or self._left:
             raise RuntimeError("take a snapshot inside the block of the watch; an error that ends it carries one, too")
-        return to_json(self._loop.written(self._ledger))
 
     def carried(self, error: Exception) -> Exception:
         """Let an error that ends the watch carry a snapshot; one that others may get, too, is copied first.

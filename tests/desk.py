@@ -10,7 +10,7 @@ from typing import Any
 
 from gespoll import Job, JobNotFound, JobRef, JobStatus, ListingSource, ListWindow, StateChange
 from gespoll._scheduler import Clocks, Get, Ledger, Outcome, Request, Scheduler, Settings, Window
-from gespoll._snapshot import OnFailure, Snapshot, read_snapshot, to_json
+from gespoll._snapshot import OnFailure, Snapshot, read_snapshot
 from gespoll._source import JobSource, Wanted
 
 Story = Callable[[float], Outcome | None]
@@ -87,7 +87,15 @@ class Desk:
 
     def snapshot(self, ledger: Ledger) -> Snapshot:
         """Take a snapshot, and read what came of it."""
-        return read_snapshot(to_json(self.scheduler.written(ledger, self._clocks())))
+        return read_snapshot(self.written(ledger))
+
+    def written(self, ledger: Ledger) -> dict[str, Any]:
+        """Take a snapshot at a stretch."""
+        writing = self.scheduler.writing(ledger, self._clocks())
+        for _ in writing.steps():
+            pass
+        self.scheduler.end_writing(writing)
+        return writing.json
 
     def _clocks(self) -> Clocks:
         return Clocks(self.now, datetime(2026, 3, 29, tzinfo=UTC) + timedelta(seconds=self.now))

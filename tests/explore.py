@@ -340,7 +340,7 @@ def _ask(evidence: Evidence, channel: Channel, answer: str, world: World) -> Non
         "lacks": lambda: evidence.deny_by_scan(0.0),
         "lacked before": lambda: evidence.deny_by_scan(-1.0),
         "incomplete": lambda: evidence.incomplete_scan(0.0),
-        "broken off": lambda: evidence.fail_scan(UNREACHED, 0.0),
+        "broken off": lambda: evidence.by_list.fail(UNREACHED, 0.0),
     }[answer]()
 
 

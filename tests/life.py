@@ -93,7 +93,7 @@ class Life:
         if said == "sighting":
             self.evidence.sight(at)
         elif said == "broken off":
-            self.evidence.fail_scan(DOWN, at)
+            self.evidence.by_list.fail(DOWN, at)
         else:
             self.evidence.show(Channel.LIST, JOBS[said], at, self.terms.interval)
         return self

@@ -1152,6 +1152,7 @@ CONFLICTS: dict[str, Callable[[Poller, str], Any]] = {
     "add": lambda poller, graph: used_within(poller, lambda changes: changes.add(JobRef("a", "movies"), graph)),
     "discard": lambda poller, graph: used_within(poller, lambda changes: changes.discard(JobRef("a", "movies"), graph)),
     "explain": lambda poller, graph: explained(poller, graph),
+    "last_seen": lambda poller, graph: last_seen(poller, graph),
 }
 
 
@@ -1184,6 +1185,11 @@ async def resumed(poller: Poller, graph: str) -> None:
 async def explained(poller: Poller, graph: str) -> None:
     """Ask how a job is looked at that nobody waits for."""
     poller.explain(JobRef("a", "movies"), graph=graph)
+
+
+async def last_seen(poller: Poller, graph: str) -> None:
+    """Ask how a job was last reported that nobody waits for."""
+    poller.last_seen(JobRef("a", "movies"), graph=graph)
 
 
 @pytest.mark.parametrize("way", CONFLICTS)

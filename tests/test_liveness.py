@@ -230,7 +230,7 @@ class TestDeadlines:
         assert desk.scheduler.fatal is None
 
     def test_a_watch_that_is_left_during_its_last_look_leaves_nothing(self) -> None:
-        """What the last look showed is kept no longer than the watch."""
+        """Nothing is planned for it any more."""
         desk = Desk({"A": ends_at("A", NEVER), "B": ends_at("B", NEVER)})
         other = desk.watch("AB")
         ledger: Ledger = desk.watch("AB", timeout=3.0)
@@ -238,7 +238,7 @@ class TestDeadlines:
         desk.now = 3.0
         desk.scheduler.pass_deadlines(3.0)
         desk.answer(desk.next())
-        assert desk.scheduler._last_readings
+        assert desk.scheduler._expiring
         desk.scheduler.leave(ledger)
-        assert not desk.scheduler._last_readings
+        assert not desk.scheduler._expiring
         assert not any(isinstance(change.error, WaitTimeout) for change in other.changes)

@@ -19,6 +19,7 @@ from gespoll import _environment
 from gespoll._http import MAX_REPLY_BYTES
 from gespoll._jobs import effective_status
 from gespoll._scheduler import Settings
+from gespoll._scheduler._verdict import Line
 from gespoll._snapshot import OnFailure
 from gespoll.testing import FakeFile, FakeGES, FakeJob, virtual_time
 
@@ -88,6 +89,9 @@ OUTPUTS = {
 TREE = next(block.code for block in BLOCKS if block.code.startswith("GespollError\n"))
 
 
+EXPLAINED = next(block.code for block in BLOCKS if block.code.startswith("movies/42: running;"))
+
+
 def _table(heading: str) -> list[list[str]]:
     """Give the cells of the table that has this first heading, without its two first rows."""
     rows = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[- |]+\n((?:\|.*\n)+)", TEXT, flags=re.MULTILINE)
@@ -112,7 +116,12 @@ FILES = [block for block in PYTHON if block.module]
 SCRIPTS = [block for block in PYTHON if block.is_script]
 FUNCTIONS = [(block, name) for block in PYTHON for name in _functions(block)]
 EXPECTED = {
-    "tell": ["0 requests, 0 throttled, 0 jobs open\n", "a look at each every 5.0 s; ends were seen after None s\n"],
+    "tell": [
+        "0 requests, 0 throttled, 0 jobs open\n",
+        "a look at each every 5.0 s; ends were seen after None s\n",
+        "last seen never\n",
+    ],
+    "follow_many": ["movies/good success\n", "movies/partial partially_failed\n"],
     "until_all_have_ended": ["success\n", "was only partly loaded", "failed: no room", "still open after 3600 s"],
     "as_they_change": ["pending -> success", "s after its end", "was only partly loaded"],
     "fed_by_hand": [],
@@ -238,7 +247,7 @@ def test_every_block_is_run_or_shown() -> None:
     """Blocks are Python, which runs here; two commands; a shell's, which run together; output; the tree of errors."""
     assert {block.language for block in BLOCKS} == {"python", "bash", "sh", "text"}
     shown = [block.code for block in BLOCKS if block.language == "text"]
-    assert sorted(shown) == sorted([*OUTPUTS.values(), TREE])
+    assert sorted(shown) == sorted([*OUTPUTS.values(), TREE, EXPLAINED])
     assert {name for _, name in FUNCTIONS} == set(EXPECTED)
 
 
@@ -327,6 +336,41 @@ def test_the_tree_of_errors_is_that_of_the_library() -> None:
     exported = {name: getattr(gespoll, name) for name in gespoll.__all__}
     errors = {name: each for name, each in exported.items() if inspect.isclass(each) and issubclass(each, Exception)}
     assert _tree() == {name: error.__bases__[0].__name__ for name, error in errors.items()}
+
+
+def test_the_explanation_is_one_that_is_given() -> None:
+    """A job that stands so is explained so, here and in the documentation."""
+    explanation = gespoll.Explanation(
+        ref=gespoll.JobRef("42", "movies"),
+        status=gespoll.JobStatus.RUNNING,
+        seen_by="query",
+        last_look=3.1,
+        next_look=1.9,
+        reason="its end (success) is to be confirmed by a query",
+        next_by="query",
+        phase="confirming",
+        line=Line.CONFIRMING.number,
+        verdict=Line.CONFIRMING.value,
+        by_query=_said("open", gespoll.JobStatus.RUNNING, 3.1),
+        by_list=_said("end", gespoll.JobStatus.SUCCESS, 1.4),
+    )
+    assert f"{explanation}\n" == EXPLAINED
+    verdicts = (README.parent / "docs" / "verdicts.md").read_text(encoding="utf-8")
+    assert re.findall(r"^```(\w*)\n(.*?)^```$", verdicts, flags=re.MULTILINE | re.DOTALL) == [("text", EXPLAINED)]
+
+
+def _said(said: Any, status: gespoll.JobStatus, ago: float) -> gespoll.ChannelReport:
+    return gespoll.ChannelReport(
+        said=said,
+        status=status,
+        last_answer=ago,
+        ends=int(status.is_terminal),
+        denials=0,
+        incomplete_scans=0,
+        failure=None,
+        failing_for=None,
+        unusable=None,
+    )
 
 
 def test_the_links_lead_somewhere() -> None:

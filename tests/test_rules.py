@@ -782,6 +782,7 @@ USES: dict[str, Callable[[Poller, Watch], object]] = {
     "resume": lambda poller, changes: poller.resume({"version": 1}),
     "statistics": lambda poller, changes: poller.statistics(),
     "explain": lambda poller, changes: poller.explain("a"),
+    "last_seen": lambda poller, changes: poller.last_seen("a"),
     "enter the poller": lambda poller, changes: poller.__aenter__(),
     "leave the poller": lambda poller, changes: poller.__aexit__(None, None, None),
     "enter a watch": lambda poller, changes: changes.__aenter__(),
@@ -790,6 +791,7 @@ USES: dict[str, Callable[[Poller, Watch], object]] = {
     "discard": lambda poller, changes: changes.discard("a"),
     "close_input": lambda poller, changes: changes.close_input(),
     "snapshot": lambda poller, changes: changes.snapshot(),
+    "snapshot_async": lambda poller, changes: changes.snapshot_async(),
     "leave a watch": lambda poller, changes: changes.__aexit__(None, None, None),
 }
 

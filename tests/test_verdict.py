@@ -32,7 +32,6 @@ from gespoll._scheduler._verdict import (
     ListState,
     Phase,
     Verdict,
-    open_status,
     reported_end,
 )
 from tests.life import BAD, DOWN, JOBS, REF, REFUSED, TERMS, Life
@@ -591,12 +590,6 @@ def test_a_kill_makes_no_verdict_better(life: Life) -> None:
     if life.evidence.ends:
         assert reported_end(resumed) == reported_end(life.evidence)
         assert all(told.count == 1 and told.first == life.now for _, told in resumed.ends)
-
-
-def test_furthest_status_is_the_open_one() -> None:
-    """What the other channel still says of earlier is no step back."""
-    assert open_status(Life().query("running", at=1).listed("pending", at=2).evidence) is JobStatus.RUNNING
-    assert open_status(Life().evidence) is None
 
 
 def test_error_of_a_missing_job_has_its_last_record() -> None:

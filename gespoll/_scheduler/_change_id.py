@@ -39,3 +39,8 @@ def told_by(status: JobStatus | None, error: Exception | None) -> str:
     kind = kind_of(error)
     # A job may be left open more than once, and further along each time.
     return f"{kind} {'never seen' if status is None else status.value}" if leaves_open(error) else kind
+
+
+def told_by_progress(progress: float) -> str:
+    """Word what a change of progress says, which tells each value once."""
+    return f"progress {float(progress)!r}"

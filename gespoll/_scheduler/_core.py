@@ -27,11 +27,13 @@ from gespoll._errors import (
 )
 from gespoll._jobs import Job, JobRef, JobStatus
 from gespoll._pacing import Hit, Hold, Outage, RequestBudget, hit_of, is_answer
-from gespoll._scheduler._evidence import Channel
+from gespoll._scheduler._evidence import Channel, Evidence
+from gespoll._scheduler._explanation import Explanation, reports
 from gespoll._scheduler._judge import Judge
+from gespoll._scheduler._latest import Latest
 from gespoll._scheduler._ledger import Expiry, Ledger
-from gespoll._scheduler._listing import Listing
-from gespoll._scheduler._memory import Clocks, profile_in, recall, written
+from gespoll._scheduler._listing import LIST_FROM, Listing
+from gespoll._scheduler._memory import Clocks, Writing, profile_in, recall
 from gespoll._scheduler._observation import Leave, Scope
 from gespoll._scheduler._queries import Queries
 from gespoll._scheduler._record import Key, Profile, Record, merged, of_known_kind, profile_of
@@ -39,7 +41,7 @@ from gespoll._scheduler._requests import Get, Request, Window
 from gespoll._scheduler._scan import Scan
 from gespoll._scheduler._settings import Settings
 from gespoll._scheduler._slots import ChannelKey, Slots
-from gespoll._scheduler._statistics import Explanation, Statistics, Tally
+from gespoll._scheduler._statistics import Statistics, Tally
 from gespoll._scheduler._verdict import Line, Phase, Verdict
 from gespoll._scheduler._verify import Verify
 from gespoll._scheduler._verify_by_list import VerifyByList
@@ -86,7 +88,8 @@ class Scheduler:
         self._expiring: dict[Ledger, None] = {}
         self._slots = Slots(settings.max_at_once, settings.interval)
         self._blocked: set[ChannelKey] = set()
-        self._last_readings: dict[Key, Job] = {}
+        self._latest = Latest()
+        self._writings: list[Writing] = []
         self._tally = Tally()
         self.fatal: Exception | None = None
 
@@ -140,6 +143,9 @@ class Scheduler:
             ledger.take_ended(key, ref)
             return None
         scope = self._scope(key[0])
+        if ledger.progress and ledger not in scope.followers:
+            scope.followers.add(ledger)
+            self._adapt_list(scope)
         record: Record[Ledger] | None = scope.records.get(key[1])
         if record is None:
             record = Record(ref, key[0], now)
@@ -158,6 +164,13 @@ class Scheduler:
             ledger.tell(record, None, record.job, now)
         return record
 
+    def _adapt_list(self, scope: Scope) -> None:
+        """Let the list serve one job alone where somebody follows its progress, and only the list tells that."""
+        scope.listing.serves_from = 1 if self._lists_progress(scope) else LIST_FROM
+
+    def _lists_progress(self, scope: Scope) -> bool:
+        return bool(scope.followers) and self._source.tells_progress(scope.queries.scope)
+
     def _judge_joined(self, scope: Scope, record: Record[Ledger], now: float) -> None:
         """Decide about a job that joins, where that can matter already, or will at a known time."""
         if not scope.queries.can_be_queried(record) and not scope.listing.is_readable:
@@ -166,15 +179,28 @@ class Scheduler:
             joined_at = record.added_at if record.evidence is None else record.evidence.first_joined_at
             self._review_at(record, max(joined_at + self._settings.pending_timeout, now))
 
-    def written(self, ledger: Ledger, clocks: Clocks) -> Snapshot:
-        """Write down how a watch stands, as far as its consumer knows."""
-        deadlines = ledger.overdue | {
-            record.key: deadline.at
-            for deadline in (self._deadlines if ledger.job_timeout is not None else ())
-            if deadline.ledger is ledger
-            for record in deadline.records or ()
-        }
-        return written(ledger, deadlines, clocks)
+    def writing(self, ledger: Ledger, clocks: Clocks) -> Writing:
+        """Begin to write down how a watch stands, as far as its consumer knows; `end_writing` is to follow."""
+        deadlines = list(self._deadlines) if ledger.job_timeout is not None else []
+        writing = Writing(ledger, clocks, _deadlines_of(ledger, deadlines))
+        self._writings.append(writing)
+        return writing
+
+    def end_writing(self, writing: Writing) -> None:
+        """Keep nothing for a snapshot any more that was written, or never will be."""
+        self._writings.remove(writing)
+        writing.ledger.close_view(writing.view)
+
+    def _touch(self, record: Record[Ledger]) -> None:
+        """Let snapshots that are being written keep how a job stands that is about to change."""
+        if self._writings:
+            for ledger, _ in record.waiting():
+                ledger.keep(record)
+
+    def _reported(self, record: Record[Ledger]) -> Evidence:
+        """Return what was reported of a job, to be changed."""
+        self._touch(record)
+        return record.reported()
 
     def recall(self, ledger: Ledger, snapshot: Snapshot, entries: Iterable[Entry], clocks: Clocks) -> None:
         """Hand jobs out of a snapshot to a watch, which then knows of them what its consumer knew."""
@@ -200,7 +226,7 @@ class Scheduler:
         if record is None:
             return
         if entry.tells_more or (entry.joined is not None and self._settings.pending_timeout is not None):
-            recall(record.reported(), entry, clocks)
+            recall(self._reported(record), entry, clocks)
             self._judge(scope, record, clocks.at)
         if not record.has_ended:
             self._judge_joined(scope, record, clocks.at)
@@ -218,16 +244,21 @@ class Scheduler:
     def leave(self, ledger: Ledger) -> None:
         """Let a watch go, and the jobs that nobody else waits for."""
         ledger.takes_input = False
+        ledger.void_views()
         self._drop_deadlines(ledger)
         for record in list(ledger.open_records()):
             record.detach(ledger)
             self._let_go(record)
         self._stop_expiring(ledger)
+        for scope in self._scopes.values() if ledger.progress else ():
+            scope.followers.discard(ledger)
+            self._adapt_list(scope)
 
     def _let_go(self, record: Record[Ledger]) -> bool:
         """Forget a job if nobody waits for it any more; tell whether that is so."""
         if record.has_ended:
             self._scopes[record.scope].remove(record)
+            self._latest.forget(record.key)
         return record.has_ended
 
     def is_wanted(self, request: Request) -> bool:
@@ -302,10 +333,12 @@ class Scheduler:
             profile = record.profile
             if is_first or profile is None or profile.word != word or record.care is not None or everything:
                 wanted.append(at)
+        extra: set[int] = set()
         if scope.verify.compares:
             extra = {at for at, job_id in enumerate(ids) if words[at] and scope.verify.wants(job_id)}
-            return sorted(extra.union(wanted)) if extra else wanted
-        return wanted
+        if self._lists_progress(scope):
+            extra |= {at for at, job_id in enumerate(ids) if words[at] and _is_followed(find(job_id))}
+        return sorted(extra.union(wanted)) if extra else wanted
 
     def abandon(self, request: Request, now: float) -> None:
         """Take back a request that was cancelled before it brought anything."""
@@ -352,7 +385,7 @@ class Scheduler:
         if record is None:
             return
         if isinstance(outcome, JobNotFound):
-            record.reported().deny_by_query(now, graph_missing=outcome.graph_missing)
+            self._reported(record).deny_by_query(now, graph_missing=outcome.graph_missing)
             if outcome.graph_missing:
                 scope.queries.forget_graph(record)
             self._judge_queried(scope, record, now)
@@ -385,6 +418,7 @@ class Scheduler:
             if self._expiring:
                 self._looked([record for _, record in places], Channel.LIST, request.sent_at, now)
             yield
+        self._adapt_list(scope)
         scan = scope.end_page(request, outcome, now)
         if scan is not None:
             self._end_scan(scope, scan, now)
@@ -406,7 +440,7 @@ class Scheduler:
             return
         if record.ref.job_id in window.unread:
             if scope.believes_list(record, now):
-                record.reported().sight(now)
+                self._reported(record).sight(now)
                 self._judge(scope, record, now)
         elif (shown := job or (None if record.evidence is None else record.job)) is not None:
             self._read_record(scope, record, shown, now)
@@ -426,8 +460,9 @@ class Scheduler:
         is_believed = channel is Channel.QUERY or scope.believes_list(record, now)
         if not is_believed and not job.status.is_terminal:
             if record.evidence is not None or job.bad_files or record.profile is None:
-                record.reported().show_disbelieved(channel, job, now)
+                self._reported(record).show_disbelieved(channel, job, now)
             return
+        self._touch(record)
         record.shown_at = now
         job = of_known_kind(job, record.profile)
         is_stuck = job.status is JobStatus.UNKNOWN and job.end_time is not None
@@ -438,21 +473,24 @@ class Scheduler:
         elif record.moves_to(job.status):
             self._tell(scope, record, job, now)
         else:
-            self._note_facts(record, job)
+            self._note_kind(record, job)
+            for ledger, _ in record.waiting() if scope.followers else ():
+                ledger.tell_progress(record, job, now)
+        if not record.has_ended and record.profile is not None and job.status is record.profile.status:
+            self._latest.keep(record.key, job, all_of_them=bool(self._expiring))
 
-    def _note_facts(self, record: Record[Ledger], job: Job) -> None:
-        """Keep of a status that is no news whether the job is an import, and all of it for a deadline that has come."""
+    def _note_kind(self, record: Record[Ledger], job: Job) -> None:
+        """Keep of a status that is no news whether the job is an import."""
         profile = record.profile
         if profile is not None and profile.is_import is None and job.is_import is not None:
             record.profile = self._shared(msgspec.structs.replace(profile, is_import=job.is_import))
-        if self._expiring and profile is not None and job.status is profile.status:
-            self._last_readings[record.key] = job
 
     # Verdicts
 
     def _judge(self, scope: Scope, record: Record[Ledger], now: float, lost: SourceError | None = None) -> None:
         """Decide how a job stands: end it, or plan what is asked next."""
         if not record.has_ended:
+            self._touch(record)
             self._follow(scope, record, self._judges.decide(scope, record, now, lost), now)
 
     def _follow(self, scope: Scope, record: Record[Ledger], verdict: Verdict, now: float) -> None:
@@ -525,7 +563,7 @@ class Scheduler:
     def _forget(self, scope: Scope, record: Record[Ledger]) -> None:
         record.watchers = None
         scope.remove(record)
-        self._last_readings.pop(record.key, None)
+        self._latest.forget(record.key)
 
     def _end(self, scope: Scope, record: Record[Ledger], error: Exception, now: float) -> None:
         watching = record.waiting()
@@ -535,7 +573,7 @@ class Scheduler:
         self._give_up_spent([ledger for ledger, _ in watching], now)
 
     def _last_job(self, record: Record[Ledger]) -> Job | None:
-        return self._last_readings.get(record.key) or record.job
+        return self._latest.of(record.key) or record.job
 
     def _looked(self, records: Iterable[Record[Ledger]], channel: Channel, sent_at: float, now: float) -> None:
         """Note which jobs have had their last look; one whose end is yet to be confirmed has not."""
@@ -589,7 +627,7 @@ class Scheduler:
     def _stop_expiring(self, ledger: Ledger) -> None:
         self._expiring.pop(ledger, None)
         if not self._expiring:
-            self._last_readings.clear()
+            self._latest.trim()
 
     def _failure_of(self, record: Record[Ledger]) -> Exception | None:
         """Return what the last poll of a job ended in, if it brought nothing, or that it is denied."""
@@ -609,9 +647,9 @@ class Scheduler:
         left = []
         for record in self._denied_by(scope, scan, now):
             if scan.is_complete and scope.believes_list(record, now):
-                record.reported().deny_by_scan(scan.started_at)
+                self._reported(record).deny_by_scan(scan.started_at)
             else:
-                record.reported().incomplete_scan(scan.started_at)
+                self._reported(record).incomplete_scan(scan.started_at)
             left.append(record)
             self._judge(scope, record, now)
         self._looked(left, Channel.LIST, scan.started_at, now)
@@ -685,7 +723,7 @@ class Scheduler:
         record = scope.returned(request)
         if record is None:
             return
-        record.reported().fail_query(error, now)
+        self._reported(record).fail_query(error, now)
         if hit is not Hit.DELAY:
             scope.queries.refuse(record, error)
         self._judge_queried(scope, record, now)
@@ -748,14 +786,23 @@ class Scheduler:
             period=max((scope.period for scope in scopes), default=self._settings.interval),
         )
 
+    def last_seen(self, ref: JobRef) -> Job | None:
+        """Return how an open job was last reported; `None` when it never was, or nobody waits for it."""
+        name, job_id = self.key(ref)
+        record: Record[Ledger] | None = self._scopes[name].records.get(job_id) if name in self._scopes else None
+        job = None if record is None else self._last_job(record)
+        return None if job is None else attrs.evolve(job, ref=ref)
+
     def explain(self, ref: JobRef, now: float) -> Explanation | None:
-        """Tell how a job is looked at; `None` when nobody waits for it."""
+        """Tell how a job stands and is looked at; `None` when nobody waits for it."""
         scope_name, job_id = self.key(ref)
         scope = self._scopes.get(scope_name)
         record: Record[Ledger] | None = None if scope is None else scope.records.get(job_id)
         if scope is None or record is None:
             return None
-        due, reason = scope.explain(record, now)
+        due, channel, reason = scope.explain(record, now)
+        verdict = self._judges.verdict(scope, record, now)
+        by_query, by_list = reports(record.reported_so_far, self._judges.reach(scope, record, now), now)
         if self._budget.ready_at > max(due, now) and self._budget.rate < self._budget.ceiling:
             due, reason = self._budget.ready_at, f"the service throttled: {self._budget.rate:.3g} requests/s are sent"
         shown = "query" if record.place is None else "list"
@@ -766,6 +813,12 @@ class Scheduler:
             last_look=None if record.profile is None else scope.last_look(record, now),
             next_look=max(due - now, 0.0),
             reason=reason,
+            next_by=channel,
+            phase=verdict.phase.value,
+            line=verdict.line.number,
+            verdict=verdict.line.value,
+            by_query=by_query,
+            by_list=by_list,
         )
 
     # Deadlines
@@ -872,3 +925,15 @@ class Scheduler:
             by_list = VerifyByList(queries, listing, settings.verify)
             self._scopes[name] = Scope(queries, listing, Hold(self._rng), outage, by_query, by_list)
         return self._scopes[name]
+
+
+def _deadlines_of(ledger: Ledger, deadlines: list[_Deadline]) -> Iterator[tuple[float, Iterable[Key]]]:
+    """Go through the deadlines of the jobs of a watch."""
+    for each in deadlines:
+        mine = each.records if each.ledger is ledger else None
+        yield each.at, (record.key for record in mine or ())
+
+
+def _is_followed(record: Record[Ledger] | None) -> bool:
+    """Whether anybody who waits for a job is told how far it is."""
+    return record is not None and any(ledger.progress for ledger, _ in record.waiting())

@@ -291,10 +291,6 @@ class Evidence:
         """Take in that a query brought no answer."""
         self.by_query.fail(error, now)
 
-    def fail_scan(self, error: SourceError, now: float) -> None:
-        """Take in that a scan for it broke off; what hits the list as a whole is a matter of its scope."""
-        self.by_list.fail(error, now)
-
     def begin_anew(self) -> None:
         """Forget what was reported, but for bad files, and that and when the job was shown."""
         self.by_query = self.by_query.begun_anew()

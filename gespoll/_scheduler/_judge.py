@@ -101,20 +101,18 @@ class Judge:
             lost=lost,
         )
 
+    def verdict(self, scope: Scope, record: Record[Any], now: float, lost: SourceError | None = None) -> Verdict:
+        """Return how a job stands now."""
+        reach, plane = self.reach(scope, record, now, lost), plane_of(self.source, record.scope)
+        return decide(record.ref, record.reported_so_far, reach, plane, self.terms(scope), now)
+
     def decide(self, scope: Scope, record: Record[Any], now: float, lost: SourceError | None = None) -> Verdict:
         """Decide how a job stands now, and see to it that it is decided again when time alone may change that."""
         evidence = record.reported()
-        case = (
-            record.ref,
-            evidence,
-            self.reach(scope, record, now, lost),
-            plane_of(self.source, record.scope),
-            self.terms(scope),
-        )
-        verdict = decide(*case, now)
+        verdict = self.verdict(scope, record, now, lost)
         if verdict.drops_end:
             evidence.begin_anew()
-            verdict = decide(*case, now)
+            verdict = self.verdict(scope, record, now, lost)
         if verdict.phase is not Phase.ENDED and verdict.next_time != record.cared().review_at:
             record.cared().review_at = verdict.next_time
             self.review(record, verdict.next_time)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import attrs
-import msgspec
 
 from gespoll._errors import (
     EndUnconfirmed,
@@ -28,9 +27,10 @@ from gespoll._errors import (
 )
 from gespoll._jobs import Job, JobRef, JobStatus, StateChange
 from gespoll._observer import WaitStarted
-from gespoll._scheduler._change_id import change_id, told_by
+from gespoll._scheduler._change_id import change_id, told_by, told_by_progress
 from gespoll._scheduler._record import Key, Record
-from gespoll._scheduler._standing import Standing, before, standing, with_evidence
+from gespoll._scheduler._standing import Standing, Stood, before, reports_of, standing
+from gespoll._scheduler._view import Over, View
 from gespoll._snapshot import End, OnFailure, leaves_open
 from gespoll._tolerance import tolerates
 
@@ -48,23 +48,6 @@ class Expiry:
     records: list[Record[Ledger]] = attrs.field(factory=list)
     left: int = 0
     """How many of them have neither ended nor been looked at since."""
-
-
-@attrs.frozen
-class _Ended:
-    """How a job ended, and what the watch called it."""
-
-    ref: JobRef
-    told: str | None
-    """What its last change said; `None` where only a snapshot knew."""
-    end: End
-
-
-class _Gone(msgspec.Struct, frozen=True, gc=False):
-    """A job that has ended in a watch that keeps no ends."""
-
-    ref: JobRef
-    told: str | None
 
 
 def _told_by_end(end: End) -> str | None:
@@ -92,6 +75,8 @@ class Ledger:
     """The lines, or where it is no int the share of them, that an import may lose without being an error."""
     max_open: int | None = None
     """The next ref is pulled only while fewer jobs than this are open."""
+    progress: bool = False
+    """Whether it is told how far jobs are, too."""
     open_count: int = 0
     """How many of its jobs have not ended."""
     changes: deque[StateChange] = attrs.field(factory=deque)
@@ -120,8 +105,12 @@ class Ledger:
     """When the own time of jobs was over that have not ended since."""
     _before: deque[tuple[Key, Sequence[JobStatus]]] = attrs.field(factory=deque)
     """For each of `changes` its job, and what was told of that before."""
+    _moves: dict[Key, StateChange] = attrs.field(factory=dict)
+    """How far jobs have come, not yet taken by the consumer: the latest of each. No snapshot knows of them."""
+    _furthest: dict[Key, float] = attrs.field(factory=dict)
+    """How far each open job was said to be at most."""
     _handed: list[Record[Ledger] | Key] = attrs.field(factory=list)
-    _ended: dict[Key, _Ended | _Gone] = attrs.field(factory=dict)
+    _ended: dict[Key, Over] = attrs.field(factory=dict)
     """The jobs that have ended."""
     _dropped: set[Key] = attrs.field(factory=set)
     """Jobs in `_handed` that were discarded since."""
@@ -129,6 +118,8 @@ class Ledger:
     """How jobs stood that are no longer told of: left open, or going on after the watch was stopped."""
     _known: dict[Key, list[JobStatus]] = attrs.field(factory=dict)
     """The jobs that came out of a snapshot, and the statuses that were told before or since."""
+    _views: list[View] = attrs.field(factory=list)
+    """Those that are being read."""
     _expiring: dict[Record[Ledger], tuple[Expiry, float]] = attrs.field(factory=dict)
     _spent: list[Expiry] = attrs.field(factory=list)
     _failed: bool = False
@@ -162,7 +153,7 @@ class Ledger:
         """
         ended = self._ended[key]
         if (named := _named(ended.ref, ref)) is not ended.ref:
-            self._ended[key] = self._over(named, ended.told, ended.end if isinstance(ended, _Ended) else None)
+            self._ended[key] = Over(named, ended.told, ended.end)
         if self.keeps_results and key not in self._known:
             self._handed.append(key)
 
@@ -175,10 +166,12 @@ class Ledger:
         known = record.ref_for(self)
         is_new = known is None
         if known is not None and (named := _named(known, ref)) is not known:
+            self.keep(record)
             record.attach(self, named)
         if record.key in self._dropped:
             self._forget_dropped()
         if is_new:
+            self.keep(record)
             record.attach(self, ref)
             self.open_count += 1
         if is_new or (self.keeps_results and record.key not in self._known):
@@ -214,6 +207,9 @@ class Ledger:
         self._dropped.clear()
 
     def _let_go(self, record: Record[Ledger]) -> None:
+        self._moves.pop(record.key, None)
+        self._furthest.pop(record.key, None)
+        self.keep(record)
         record.detach(self)
         self.open_count -= 1
         self._settle(record)
@@ -234,32 +230,48 @@ class Ledger:
         if self.keeps_results:
             self._handed.append(key)
 
-    def standings(self) -> Iterator[Standing]:
-        """Go through the jobs as the consumer knows them: changes that wait to be taken are as if not told."""
-        untaken = {
-            told[0]: (told[1], each) for told, each in zip(reversed(self._before), reversed(self.changes), strict=True)
-        }
-        records = {record.key: record for record in self.open_records()}
-        handed = (entry.key if isinstance(entry, Record) else entry for entry in self._handed)
-        for key in dict.fromkeys([*handed, *self._ended, *self._frozen]):
-            if key in untaken:
-                told, change = untaken[key]
-                stood = standing(key, change.ref, before(told, change.previous), change.job)
-                yield with_evidence(stood, records.get(key))
-            elif key in self._frozen:
-                yield self._frozen[key]
-            elif key in records:
-                yield self._standing(records[key])
-            elif key in self._ended:
-                ended = self._ended[key]
-                end = ended.end if isinstance(ended, _Ended) else None
-                yield Standing(key=key, ref=ended.ref, ended=True, end=end, told=ended.told)
+    def view(self) -> View:
+        """Return the watch as its consumer knows it now; `close_view` is to follow once it was read."""
+        view = View(
+            list(self._handed),
+            dict(self._ended),
+            dict(self._frozen),
+            list(self.changes),
+            list(self._before),
+            self._stood,
+        )
+        self._views.append(view)
+        return view
+
+    def close_view(self, view: View) -> None:
+        """Keep nothing for a view any more."""
+        if view in self._views:
+            self._views.remove(view)
+
+    def void_views(self) -> None:
+        """Give up the views of a watch that is left."""
+        for view in self._views:
+            view.is_void = True
+        self._views.clear()
+
+    def keep(self, record: Record[Ledger]) -> None:
+        """Let views keep how a job stands that is about to change."""
+        for view in self._views:
+            view.keep(record)
+
+    def _stood(self, record: Record[Ledger]) -> Stood | None:
+        """Return how an open job stands now, as far as this watch was told; `None` where it does not wait for it."""
+        ref = record.ref_for(self)
+        return None if ref is None else self._stands(record, ref)
+
+    def _stands(self, record: Record[Ledger], ref: JobRef) -> Stood:
+        known = self._known.get(record.key)
+        told = tuple(known) if known else record.statuses
+        return Stood(ref, told, self._last(record), record.profile, reports_of(record.evidence), record.added_at)
 
     def _standing(self, record: Record[Ledger]) -> Standing:
         """Tell how an open job stands now, as far as this watch was told."""
-        last = self._last(record)
-        ref = record.ref_for(self) or record.ref
-        return with_evidence(standing(record.key, ref, before(self._told(record), last), record.profile), record)
+        return self._stands(record, record.ref_for(self) or record.ref).standing(record.key)
 
     def _told(self, record: Record[Ledger]) -> Sequence[JobStatus]:
         return self._known.get(record.key) or record.statuses
@@ -275,7 +287,7 @@ class Ledger:
     ) -> None:
         """Keep how a job stood before the first change that is not told any more."""
         told = [each for each in self._told(record) if each is not status]
-        stood = with_evidence(standing(record.key, ref, before(told, previous), record.profile), record)
+        stood = standing(record.key, ref, before(told, previous), record.profile, self._stands(record, ref))
         self._frozen.setdefault(record.key, stood)
 
     # What is told
@@ -285,6 +297,7 @@ class Ledger:
         ref = record.ref_for(self)
         if ref is None:
             return
+        self.keep(record)
         known = self._known.get(record.key)
         if known:
             if job.status in known or job.status.rank < known[-1].rank:
@@ -307,6 +320,7 @@ class Ledger:
         ref = record.ref_for(self)
         if ref is None:
             return
+        self.keep(record)
         last = self._last(record)
         if self.stopped_by is not None:
             self._freeze(record, ref, last, None)
@@ -323,6 +337,36 @@ class Ledger:
         else:
             error = _about(ref, error)
         self._append(record, ref, last, job, error, is_final=True, now=now, told=self._told(record))
+
+    def tell_progress(self, record: Record[Ledger], job: Job, now: float) -> None:
+        """Tell that a job has come further in the status that was told last; an older reply takes it nowhere back.
+
+        One change of each job waits to be taken, at most: the latest.
+        """
+        ref, status = record.ref_for(self), self._last(record)
+        if ref is None or not self.progress or self.stopped_by is not None or job.status is not status:
+            return
+        if not self._advances(record.key, job):
+            return
+        self._moves.pop(record.key, None)  # the latest stands last
+        self._moves[record.key] = StateChange(
+            ref=ref,
+            previous=status,
+            status=status,
+            job=attrs.evolve(job, ref=ref) if job.ref is not ref else job,
+            is_final=False,
+            observed_at=now,
+            observed_time=self.moment(now),
+            id=change_id(record.key, told_by_progress(self._furthest[record.key])),
+        )
+        self.notify()
+
+    def _advances(self, key: Key, job: Job | None) -> bool:
+        """Note how far a job is; return whether that is further than before."""
+        if job is None or job.progress is None or job.progress <= self._furthest.get(key, -1.0):
+            return False
+        self._furthest[key] = job.progress
+        return True
 
     def _append(
         self,
@@ -351,6 +395,9 @@ class Ledger:
             observed_time=self.moment(now),
             id=change_id(record.key, told_by(status, error)),
         )
+        if self.progress:
+            self._moves.pop(record.key, None)  # this one tells how far it is now
+            self._advances(record.key, job)
         self.changes.append(change)
         self._before.append((record.key, told))
         if is_final:
@@ -375,11 +422,18 @@ class Ledger:
             if self.on_failure == "first":
                 self.stopped_by = error
 
-    def _over(self, ref: JobRef, told: str | None, end: End) -> _Ended | _Gone:
-        return _Ended(ref, told, end) if self.keeps_results else _Gone(ref, told)
+    def _over(self, ref: JobRef, told: str | None, end: End) -> Over:
+        return Over(ref, told, end if self.keeps_results else None)
+
+    @property
+    def waiting(self) -> int:
+        """How many changes wait to be taken by the consumer."""
+        return len(self.changes) + len(self._moves)
 
     def take_change(self) -> StateChange:
-        """Give the next change to the consumer."""
+        """Give the next change to the consumer: of progress only where no status waits."""
+        if not self.changes:
+            return self._moves.pop(next(iter(self._moves)))
         self._before.popleft()
         return self.changes.popleft()
 
@@ -467,8 +521,8 @@ class Ledger:
     def results(self) -> list[Job | Exception]:
         """Give the end of every ref, in the order of refs, duplicates at both places."""
         keys = (entry.key if isinstance(entry, Record) else entry for entry in self._handed)
-        ended = [end for key in keys if isinstance(end := self._ended.get(key), _Ended)]
-        return [each.end for each in ended if each.end is not None]
+        ended = [over.end for key in keys if (over := self._ended.get(key)) is not None]
+        return [end for end in ended if end is not None]
 
     def outcome(self) -> Exception | None:
         """Tell what the watch raises now that it is over, after its last change was taken."""

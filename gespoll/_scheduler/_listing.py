@@ -60,6 +60,8 @@ class Listing:
     pace: RequestBudget
     refusal: SourceError | None = None
     """Why the list may not be read, until the credentials are renewed."""
+    serves_from: int = LIST_FROM
+    """Open jobs from which it serves; one where only it tells what is asked for."""
     size: PageSize = attrs.field(factory=PageSize)
     line: Line = attrs.field(factory=Line)
     scan: Scan | None = None
@@ -179,7 +181,7 @@ class Listing:
 
     def serves(self, now: float) -> bool:
         """Whether the list is to show all jobs: it is readable, not suspended, and costs less than queries."""
-        enough = len(self._records) >= LIST_FROM
+        enough = len(self._records) >= self.serves_from
         return enough and self.is_readable and now >= max(self._unhelpful.until, self._untrue.until)
 
     def covers(self, now: float) -> bool:
@@ -228,7 +230,7 @@ class Listing:
     @property
     def is_left(self) -> bool:
         """Whether it serves nobody, though there are jobs enough: it was suspended."""
-        return not self.in_rounds and len(self._records) >= LIST_FROM
+        return not self.in_rounds and len(self._records) >= self.serves_from
 
     @property
     def stale_until(self) -> float:
@@ -322,7 +324,7 @@ class Listing:
     @property
     def _taken_up_at(self) -> float:
         """When a list that is suspended serves again, by the clock alone; infinite where it would not."""
-        serves = self.queries.has_list and self.refusal is None and len(self._records) >= LIST_FROM
+        serves = self.queries.has_list and self.refusal is None and len(self._records) >= self.serves_from
         return max(self._unhelpful.until, self._untrue.until) if serves else math.inf
 
     @property
@@ -360,7 +362,7 @@ class Listing:
     def _next_of_line(self, now: float) -> Request | None:
         while (reach := self.line.next_reach(self.size.limit, now)) is not None:
             alone = reach.records[0] if len(reach.records) == 1 else None
-            if alone is None or self.queries.depends_on_list(alone):
+            if alone is None or self.serves_from == 1 or self.queries.depends_on_list(alone):
                 window = self._window(0 if self._ignores_offset else reach.offset, reach.limit, now, reach.records)
                 window.is_repeat = reach.is_repeat
                 return window

@@ -5,8 +5,9 @@ Rule: monotonic times become moments of the wall clock here and nowhere else, by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import attrs
 import msgspec
@@ -14,11 +15,12 @@ import msgspec
 from gespoll._errors import EndUnconfirmed, JobError
 from gespoll._jobs import JobStatus
 from gespoll._scheduler._change_id import change_id, told_by
-from gespoll._scheduler._evidence import Channel, ChannelEvidence, Evidence
+from gespoll._scheduler._evidence import Channel, Evidence
 from gespoll._scheduler._ledger import Ledger
 from gespoll._scheduler._record import Key, Profile
-from gespoll._scheduler._standing import Standing
-from gespoll._snapshot import Entry, Failure, Reading, Reported, Snapshot, new_snapshot
+from gespoll._scheduler._standing import Report, Standing
+from gespoll._scheduler._view import View
+from gespoll._snapshot import Entry, Failure, Reading, Reported, new_snapshot, to_json
 
 
 @attrs.frozen
@@ -42,34 +44,67 @@ class Clocks:
         return self.at + (moment - self.wall).total_seconds()
 
 
-def written(ledger: Ledger, deadlines: Mapping[Key, float], clocks: Clocks) -> Snapshot:
-    """Write down how the jobs of a watch stand, as far as its consumer knows.
+@attrs.define(eq=False)
+class Writing:
+    """A snapshot that is being written: what it covers is settled when it is made, and written down step by step."""
 
-    Args:
-        ledger: the watch.
-        deadlines: when the own time of each job is over that has one.
-        clocks: the present.
-    """
-    snapshot = new_snapshot(
-        clocks.wall,
-        on_failure="end" if ledger.keeps_results else ledger.on_failure,
-        keeps_ends=ledger.keeps_results,
-        timeout=_seconds(ledger.timeout),
-        deadline=clocks.moment(ledger.ends_at),
-        job_timeout=_seconds(ledger.job_timeout),
-        max_open=ledger.max_open,
-        max_failed_lines=ledger.max_failed_lines,
-    )
-    scopes: dict[str, int] = {}
-    for standing in ledger.standings():
-        entry = _entry(standing)
-        entry.change_id = _change_id(standing)
-        entry.scope = scopes.setdefault(standing.key[0], len(scopes))
-        entry.deadline = clocks.moment(deadlines.get(standing.key))
-        _write_evidence(entry, standing, clocks)
-        snapshot.jobs.append(entry)
-    snapshot.scopes.extend(scopes)
-    return snapshot
+    ledger: Ledger
+    clocks: Clocks
+    deadlines: Iterable[tuple[float, Iterable[Key]]]
+    """When the own time of some jobs is over that have one."""
+    json: dict[str, Any] = attrs.field(init=False)
+    """The snapshot, whole once all steps were taken."""
+    view: View = attrs.field(init=False)
+    _overdue: dict[Key, float] = attrs.field(init=False)
+    _shared: dict[Any, Any] = attrs.field(factory=dict)
+    """Parts that many jobs have alike; so the collector walks one object a job, where it walked three."""
+
+    def __attrs_post_init__(self) -> None:
+        ledger, clocks = self.ledger, self.clocks
+        self._overdue = dict(ledger.overdue)
+        self.json = to_json(
+            new_snapshot(
+                clocks.wall,
+                on_failure="end" if ledger.keeps_results else ledger.on_failure,
+                keeps_ends=ledger.keeps_results,
+                timeout=_seconds(ledger.timeout),
+                deadline=clocks.moment(ledger.ends_at),
+                job_timeout=_seconds(ledger.job_timeout),
+                max_open=ledger.max_open,
+                max_failed_lines=ledger.max_failed_lines,
+                progress=ledger.progress,
+            )
+        )
+        self.view = ledger.view()
+
+    def steps(self) -> Iterator[None]:
+        """Write it down, a job at a time; between two steps anything else may happen."""
+        deadlines = self._overdue
+        for at, keys in self.deadlines:
+            for key in keys:
+                deadlines[key] = at
+                yield
+            yield
+        scopes: dict[str, int] = {}
+        jobs: list[dict[str, Any]] = self.json["jobs"]
+        for standing in self.view.standings():
+            if standing is not None:
+                entry = _entry(standing)
+                entry.change_id = _change_id(standing)
+                entry.scope = scopes.setdefault(standing.key[0], len(scopes))
+                entry.deadline = self.clocks.moment(deadlines.get(standing.key))
+                _write_evidence(entry, standing, self.clocks)
+                jobs.append(self._plain(entry, standing))
+            yield
+        self.json["scopes"] = list(scopes)
+
+    def _plain(self, entry: Entry, standing: Standing) -> dict[str, Any]:
+        """Make plain JSON of a job; jobs that agree in statuses and reading share them."""
+        plain: dict[str, Any] = msgspec.to_builtins(entry)
+        if standing.profile is not None:
+            plain["statuses"] = self._shared.setdefault(tuple(standing.statuses), plain["statuses"])
+            plain["reading"] = self._shared.setdefault(standing.profile, plain["reading"])
+        return plain
 
 
 def _seconds(value: float | None) -> float | None:
@@ -95,19 +130,19 @@ def _write_evidence(entry: Entry, standing: Standing, clocks: Clocks) -> None:
     """Write down what verdicts need of a job that is open for its consumer."""
     if standing.ended:
         return
-    evidence = standing.evidence
-    if evidence is not None:
-        entry.by_query, entry.by_list = _reported(evidence.by_query), _reported(evidence.by_list)
-        entry.shown = evidence.ever_shown and not entry.statuses
+    reports = standing.reports
+    if reports is not None:
+        entry.by_query, entry.by_list = _reported(reports.by_query), _reported(reports.by_list)
+        entry.shown = reports.ever_shown and not entry.statuses
     if standing.untaken_end is not None:
         entry.by_query = Reported(end=Reading.of(standing.untaken_end))
     if standing.added_at is not None and not any(status is not JobStatus.PENDING for status in entry.statuses):
-        entry.joined = clocks.moment(standing.added_at if evidence is None else evidence.first_joined_at)
+        entry.joined = clocks.moment(standing.added_at if reports is None else reports.first_joined_at)
 
 
-def _reported(channel: ChannelEvidence) -> Reported | None:
-    end = None if channel.end is None else Reading.of(channel.end.job)
-    return Reported(end=end, files=list(channel.files)) if end is not None or channel.files else None
+def _reported(report: Report) -> Reported | None:
+    end = None if report.end is None else Reading.of(report.end)
+    return Reported(end=end, files=list(report.files)) if end is not None or report.files else None
 
 
 def recall(evidence: Evidence, entry: Entry, clocks: Clocks) -> None:

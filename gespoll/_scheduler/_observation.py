@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -28,6 +28,8 @@ from gespoll._scheduler._verify import INTERVALS_BEHIND, Verify
 from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._source import ListWindow
 
+NextLook = tuple[float, Literal["query", "list"] | None, str]
+"""When a job is looked at next, by which channel if any can be asked, and why then."""
 _PAGES_BESIDE_CONFIRMATIONS = 3
 """Pages that go before a confirmation or a retry while more are due, so that those take a quarter of the budget."""
 
@@ -56,6 +58,8 @@ class Scope:
     outage: Outage
     verify: Verify
     verify_by_list: VerifyByList
+    followers: set[Any] = attrs.field(factory=set)
+    """The watches that are told how far its jobs are."""
     _list_hangs: bool = False
     """Whether the list may not take the last slot for a request."""
     _queries_hang: bool = False
@@ -251,32 +255,36 @@ class Scope:
         due = self.queries.singles.due_of(record)
         return None if due is None else max(now - (due - self.queries.interval), 0.0)
 
-    def explain(self, record: Record[Any], now: float) -> tuple[float, str]:
-        """Tell when a job is looked at next, and why then."""
+    def explain(self, record: Record[Any], now: float) -> NextLook:
+        """Tell when a job is looked at next, by what, and why then."""
         if record.state & ASKED:
-            return now, "a query of it is under way"
-        due, reason = self._why(record)
+            return now, "query", "a query of it is under way"
+        due, channel, reason = self._why(record)
         if self.hold.until > max(due, now):
-            return self.hold.until, "nothing is sent: the service asked to wait, or fails in a row"
-        return due, reason
+            return self.hold.until, channel, "nothing is sent: the service asked to wait, or fails in a row"
+        return due, channel, reason
 
-    def _why(self, record: Record[Any]) -> tuple[float, str]:
+    def _why(self, record: Record[Any]) -> NextLook:
         care = record.care
         if care is not None and care.is_planned:
-            return care.due if care.due < math.inf else -math.inf, _personal_reason(care)
+            return care.due if care.due < math.inf else -math.inf, "query", _personal_reason(care)
         if not self.queries.can_be_queried(record) and not self.listing.is_readable:
             at = math.inf if care is None else care.review_at
-            return at, "neither a query nor the list can be asked: it is decided by the time"
+            return at, None, "neither a query nor the list can be asked: it is decided by the time"
         if not self.queries.can_be_queried(record):
-            return self.listing.next_look(), "without graph= only the list can show it: looked for in the next round"
+            return (
+                self.listing.next_look(),
+                "list",
+                "without graph= only the list can show it: looked for in the next round",
+            )
         if record.place is not None and self.listing.in_rounds:
-            return self.listing.next_look(), "the list shows it: looked at in the next round"
+            return self.listing.next_look(), "list", "the list shows it: looked at in the next round"
         due = self.queries.singles.due_of(record)
         if due is None:
-            return self.listing.next_look(), "it is looked for in the list"
+            return self.listing.next_look(), "list", "it is looked for in the list"
         if record.ref.job_id in self.queries.disbelieved:
-            return due, "the list shows an old state of it: queried by itself, in turn"
-        return due, "the list does not show it: queried by itself, in turn"
+            return due, "query", "the list shows an old state of it: queried by itself, in turn"
+        return due, "query", "the list does not show it: queried by itself, in turn"
 
     # What requests brought
 

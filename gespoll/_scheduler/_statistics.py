@@ -1,4 +1,4 @@
-"""What a poller has done, and why it does what it does next.
+"""What a poller has done.
 
 Rule: figures are counted where they arise and cost nothing to keep; none of them decides anything.
 """
@@ -12,7 +12,6 @@ from statistics import fmean
 import attrs
 
 from gespoll._errors import SourceError, Throttled
-from gespoll._jobs import JobRef, JobStatus
 from gespoll._scheduler._requests import Request, Window
 
 _LAGS_KEPT = 1000
@@ -46,24 +45,6 @@ class Statistics:
     """Their median, in seconds."""
     lag_p99: float | None
     """Their 99th percentile, in seconds."""
-
-
-@attrs.frozen(kw_only=True)
-class Explanation:
-    """How one job is looked at."""
-
-    ref: JobRef
-    """The job, as it was asked for."""
-    status: JobStatus | None
-    """The last status told; `None` when it was never seen."""
-    seen_by: str | None
-    """What shows it: "list" or "query"; `None` when it was never seen."""
-    last_look: float | None
-    """Seconds since it was last shown, give or take an interval; `None` when it never was, or that is not kept."""
-    next_look: float
-    """Seconds until the next look at it is due; 0 when it is due or under way."""
-    reason: str
-    """Why then and not sooner."""
 
 
 @attrs.define(eq=False)

@@ -611,11 +611,6 @@ def _is_stuck(case: _Case) -> Verdict | None:
 # 5. It is open
 
 
-def open_status(evidence: Evidence) -> JobStatus | None:
-    """Return the furthest status that was reported of a job while it was open; `None` where none was."""
-    return _furthest(each for _, each in evidence.channels)
-
-
 def _furthest(channels: Iterable[ChannelEvidence]) -> JobStatus | None:
     reported = [each.open_job.status for each in channels if each.open_job is not None]
     return max(reported, key=lambda status: status.rank, default=None)
