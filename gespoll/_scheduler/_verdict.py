@@ -564,7 +564,7 @@ def _is_silent(case: _Case) -> Verdict | None:
         return None
     since = max(case.status_at, case.evidence.joined_at)
     error = _silence(case)
-    if error is None or not case.clock.reached(since + case.silence):
+    if error is None or not case.clock.reached(since + case.silence) or not _is_tried(case):
         return None
     return case.failed(Line.SILENT, error.with_pending((case.ref,)))
 
@@ -573,7 +573,7 @@ def _silence(case: _Case) -> SourceError | None:
     """Return why no status is read of it, where a channel that can be asked fails or shows only sightings."""
     failure = case.failure(Channel.QUERY) or case.reach.query_failure
     if case.reach.query and failure is not None:
-        return failure if _is_tried(case) else None
+        return failure
     if not case.list_can_be_asked():
         return None
     if case.failure(Channel.LIST) is not None:
@@ -584,9 +584,12 @@ def _silence(case: _Case) -> SourceError | None:
 
 
 def _is_tried(case: _Case) -> bool:
-    """Whether a job's queries failed often enough, or those of its whole scope fail."""
+    """Whether queries of the job, if they can be asked, failed often enough, or those of its whole scope fail."""
+    query = case.evidence.by_query
+    if not case.reach.query or query.failure is None:
+        return True
     is_shared = case.reach.scope_fails or case.reach.query_failure is not None
-    return is_shared or case.evidence.by_query.failures >= case.terms.failures_at_least
+    return is_shared or query.failures >= case.terms.failures_at_least
 
 
 # 4. Is it stuck?
