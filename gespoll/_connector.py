@@ -30,7 +30,6 @@ class Connector(aiohttp.TCPConnector):
             assert handler is not None  # it is open
             if handler not in self._used:
                 self._used.add(handler)
-                self.on_used.discard(req)
                 return connection
             if not _has_unread(handler):
                 self.on_used.add(req)

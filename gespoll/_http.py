@@ -80,6 +80,8 @@ class _Client:
         self._connector: Connector | None = None
         self._ways = ways
         self._tls: ssl.SSLContext | None = None
+        self._known: dict[str, dict[str, Any]] = {}
+        """The way to each server."""
         self._answered: set[str] = set()
         """The origins that answered last, over the connections of a session that is lent."""
         self._max_reply_bytes = max_reply_bytes
@@ -184,6 +186,9 @@ class _Client:
         """
         if self._session is not None:
             return {}
+        way = self._known.get(message.url.raw_authority + message.url.scheme)
+        if way is not None:
+            return way
         try:
             proxy = self._ways.proxy_for(str(message.url))
             is_tls = message.url.scheme == "https" or (proxy is not None and proxy.url.startswith("https:"))
@@ -192,7 +197,8 @@ class _Client:
         except ValueError as error:
             problem = str(error)
         else:
-            return {"proxy": proxy, "tls": self._tls}
+            way = {"proxy": proxy, "tls": self._tls}
+            return self._known.setdefault(message.url.raw_authority + message.url.scheme, way)
         raise _Unusable(problem)
 
     async def _reply(
@@ -207,7 +213,7 @@ class _Client:
             message.method,
             message.url,
             data=message.body,
-            headers={name: value for name, value in message.headers.items() if name != _AUTHORIZATION},
+            headers=_unauthorized(message.headers),
             proxy=None if proxy is None else proxy.url,
             proxy_headers=None if proxy is None else proxy.headers,
             ssl=tls or True,
@@ -257,6 +263,13 @@ class _Message:
     """Whether it may be sent again when it was lost with a kept connection."""
 
 
+def _unauthorized(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Leave out what aiohttp would not let stand beside what it finds in netrc."""
+    if _AUTHORIZATION not in headers:
+        return headers
+    return {name: value for name, value in headers.items() if name != _AUTHORIZATION}
+
+
 def _session_of(connector: Connector) -> aiohttp.ClientSession:
     """Make a session that keeps no cookies, and looks for nothing in the environment or in netrc."""
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_NO_TIMEOUT)
@@ -281,7 +294,7 @@ class _Unusable(Exception):
     """What the environment names as proxy or certificates cannot be used."""
 
 
-@attrs.frozen
+@attrs.define
 class _Sending:
     """One request on its way, at the place where aiohttp has made it and not yet sent it."""
 
@@ -310,11 +323,12 @@ class _Sending:
     def _authorize(self, request: aiohttp.ClientRequest) -> None:
         """Let nobody else authorize it: what netrc holds is for other programs, and aiohttp refuses two of a kind."""
         told = self.message.headers.get(_AUTHORIZATION)
-        lent = self.session.auth is not None or _AUTHORIZATION in self.session.headers
         if told is not None:
             request.headers[_AUTHORIZATION] = told
-        elif not lent:
-            request.headers.pop(_AUTHORIZATION, None)
+        elif _AUTHORIZATION in request.headers:
+            lent = self.session.auth is not None or _AUTHORIZATION in self.session.headers
+            if not lent:
+                del request.headers[_AUTHORIZATION]
         if self.proxy is not None and self.message.url.scheme == "http":
             request.headers.update(self.proxy.headers)
 

@@ -215,6 +215,17 @@ class TestProxies:
         with pytest.raises(TransportError, match="no usable reply came: the proxy: "):
             await status_at("https://ges.example", proxy="http://127.0.0.1:9")
 
+    async def test_a_proxy_that_hangs_up(self) -> None:
+        """A tunnel that never was is no connection that was kept: it is a failure, and not sent again for ever."""
+
+        async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str) -> None:
+            writer.close()
+
+        async with listening(hang_up) as between:
+            with pytest.raises(TransportError, match="no usable reply came: the server closed the connection"):
+                await status_at("https://ges.example", proxy=f"http://127.0.0.1:{between.port}")
+        assert len(between.heads) < 10
+
     async def test_an_untrusted_server_behind_a_proxy(self, authority: Authority) -> None:
         """The proxy changes nothing in what is verified."""
         async with (

@@ -116,7 +116,7 @@ class Kept:
             return None
         except OSError as error:
             raise UsageError(f"the snapshot {self._path} cannot be read: {error.strerror}") from None
-        except (ValueError, RecursionError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise self._unusable(error) from None
         return snapshot
 
