@@ -50,7 +50,8 @@ _CHUNK = 256 * 1024
 _URLS_KEPT = 2000  # making one takes longer than decoding a reply
 _SILENCE = 1.0
 _HELD_UP = 0.01
-_SIGNATURE = re.compile("[0-9a-f]{64}")  # another with each request
+_SIGNATURE_LETTERS = 64
+_SIGNATURE = re.compile("[0-9a-f]+")  # another with each request
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _LONGEST_HEADER = 64 * 1024  # a token has about 9 KB, more than aiohttp takes by default
 _AUTHORIZATION = "Authorization"
@@ -241,12 +242,12 @@ class _Client:
         known = [*message.secrets, *others, *secrets_given(response.headers)]
         if self._session is not None:
             known += secrets_behind(response.request_info.headers)
-        fresh = [secret for secret in known if _SIGNATURE.fullmatch(secret)]
+        fresh = [secret for secret in known if len(secret) == _SIGNATURE_LETTERS and _SIGNATURE.fullmatch(secret)]
         lasting = [secret for secret in known if secret not in fresh]
         if lasting != self._lasting:
             self._lasting, self._clean = lasting, set()
             self._forms = [form for secret in dict.fromkeys(lasting) for form in forms_of(secret)]
-        return Secrets(self._forms, [form for secret in fresh for form in forms_of(secret)], self._clean)
+        return Secrets(self._forms, fresh, self._clean)
 
 
 @attrs.frozen

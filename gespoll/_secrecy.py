@@ -18,6 +18,7 @@ from gespoll._errors import GespollError
 
 _Error = TypeVar("_Error", bound=BaseException)
 _PLACES = "gespoll: raised at, without the values of its variables:\n"
+_SIGNED = re.compile(r"(?:Access|Signature)=([^,\s]+)")
 _SCHEME = re.compile(r"bearer|basic|digest|negotiate|ntlm|token|apikey|[\w-]+-hmac-[\w-]+", re.IGNORECASE)
 _IN_ONE = re.compile(r"[\w.~+/-]+=*")  # its "=" name nothing
 _PART = re.compile(r"(\w+)=\"?([^,\s\"]+)")
@@ -82,6 +83,9 @@ def secrets_behind(headers: Mapping[str, str]) -> Iterator[str]:
 
 
 def _secrets_of(value: str) -> Iterator[str]:
+    if value.startswith("SDK-HMAC-SHA256 "):
+        yield from _SIGNED.findall(value)
+        return
     scheme, _, proof = value.strip().partition(" ")
     if not proof or not _SCHEME.fullmatch(scheme):
         yield value

@@ -351,3 +351,18 @@ def test_rule_9_a_hostile_text_is_searched_in_bounded_time() -> None:
     ):
         text = piece * (60_000 // len(piece))
         secrets.text(text)
+
+
+def test_rule_9_a_signature_is_found_in_a_reply_that_differs_from_the_last() -> None:
+    """What came before cannot hold it; whatever else came is searched for it."""
+    clean: set[bytes] = set()
+    plain, signature = b'{"status":"running"}', "0f" * 32
+    assert not Secrets([], ["ab" * 32], clean).may_stand_in_reply(plain)
+    assert clean == {plain}
+    secrets = Secrets([], [signature], clean)
+    assert not secrets.may_stand_in_reply(plain)
+    assert secrets.may_stand_in_reply(plain + signature.encode())
+    assert secrets.text(f"wrong: {signature}") == "wrong: ***"
+    for number in range(2500):
+        secrets.may_stand_in_reply(b"%d" % number)
+    assert len(clean) <= 2000

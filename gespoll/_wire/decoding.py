@@ -19,6 +19,7 @@ _LENIENT_AT_MOST = 2 * 1024 * 1024  # some 30 ms; what is damaged beyond that is
 _SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
 _TEXT_OR_FIELD = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"(\s*:)?', re.DOTALL)
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+_USUAL = frozenset({"application/json", "application/json;charset=UTF-8", "application/json; charset=utf-8"})
 _UNICODE = ("utf-16", "utf-32", "utf16", "utf32", "ucs-2", "unicode")
 _MULTIBYTE = {
     **dict.fromkeys(("gb2312", "gbk", "gb18030", "x-gbk", "cp936", "hz-gb-2312"), "gb18030"),
@@ -46,6 +47,8 @@ def in_utf_8(body: bytes, content_type: str) -> bytes:
         body: as it came.
         content_type: what the reply says that it is.
     """
+    if content_type in _USUAL and body.startswith(b'{"'):
+        return body
     label = found[1].lower().replace("_", "-") if (found := _CHARSET.search(content_type)) else ""
     encoding: str = json.detect_encoding(body) if label.startswith(_UNICODE) or b"\0" in body[:4] else "utf-8"
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -14,6 +14,7 @@ import html
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -48,7 +49,7 @@ _RUN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 _ESCAPE = re.compile(
     r"\\u([0-9a-fA-F]{4})|%u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|%([0-9a-fA-F]{2})"
-    r"|\\([bfnrt])|\\(.)|(&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,31});?)|(\r?\n[ \t]*)",
+    r"|\\([bfnrt])|\\([\"\\/'])|(&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|\w{2,31});?)|(\r?\n[ \t]*)",
     re.DOTALL,
 )
 _CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -247,32 +248,39 @@ class Secrets:
 
     Args:
         forms: the spellings of what proves all requests.
-        fresh: the spellings of what proves this one alone.
-        clean: texts that are known to hold nothing of `forms`, nor of what is known by its shape; more are noted here.
+        fresh: what proves this one alone, such as a signature.
+        clean: bodies that are known to hold nothing of `forms`, nor of what is known by its shape; more are noted here.
     """
 
-    def __init__(self, forms: Sequence[Form] = (), fresh: Sequence[Form] = (), clean: set[bytes] | None = None) -> None:
-        self._forms = forms
+    def __init__(self, forms: Sequence[Form] = (), fresh: Sequence[str] = (), clean: set[bytes] | None = None) -> None:
+        self._lasting = forms
         self._fresh = fresh
         self._clean = clean
 
     def __repr__(self) -> str:
-        return f"{len(self._forms) + len(self._fresh)} spellings of secrets"
+        return f"{len(self._lasting)} spellings of secrets, and {len(self._fresh)} fresh ones"
+
+    @cached_property
+    def _forms(self) -> Sequence[Form]:
+        return [*self._lasting, *(form for secret in self._fresh for form in forms_of(secret))]
 
     def may_stand_in(self, text: bytes) -> bool:
         """Tell, fast, whether there may be anything to hide in some JSON or text."""
         plain = text.translate(_PLAIN_BYTES)
-        if any(map(plain.__contains__, _MARKS)) or _holds(plain, self._forms) or _holds(plain, self._fresh):
+        if any(map(plain.__contains__, _MARKS)) or _holds(plain, self._forms):
             return True
         lower = text.lower()
         return any(map(lower.__contains__, _HINTS))
 
     def may_stand_in_reply(self, body: bytes) -> bool:
-        """Tell the same of the reply to a query, which often is what came before."""
+        """Tell the same of the reply to a query.
+
+        It often is what came before; then it cannot hold what is fresh.
+        """
         if self._clean is None or len(body) > _CLEAN_LETTERS:
             return self.may_stand_in(body)
         if body in self._clean:
-            return _holds(body.translate(_PLAIN_BYTES), self._fresh)
+            return False
         if self.may_stand_in(body):
             return True
         if len(self._clean) >= _CLEAN_AT_MOST:
@@ -283,7 +291,7 @@ class Secrets:
     def name(self, job_id: str) -> bool:
         """Whether an id is, or holds, one of them in full."""
         plain = job_id.translate(_PLAIN)
-        return any(form.whole in plain for form in (*self._forms, *self._fresh) if not form.is_word)
+        return any(form.whole in plain for form in self._forms if not form.is_word)
 
     def hidden(self, value: Any) -> Any:
         """Return a decoded value with `***` in the place of secrets.
@@ -328,7 +336,7 @@ class Secrets:
         letters, places = text, range(len(text) + 1)
         for _ in range(_LAYERS):
             plain = letters.translate(_PLAIN)
-            for form in (*self._forms, *self._fresh):
+            for form in self._forms:
                 yield from ((places[start], places[end]) for start, end in form.spans(letters, plain))
             yield from ((places[start], places[end]) for start, end in _known_by_shape(letters))
             undone = _undone(letters, places)
