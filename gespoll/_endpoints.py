@@ -59,11 +59,10 @@ def checked_base(endpoint: str, name: str, *, allow_http: bool) -> str:
 def is_clear_text(url: str) -> bool:
     """Whether what is sent there can be read on the way."""
     parts = urlsplit(url)
-    return parts.scheme != "https" and not is_loopback(parts.hostname or "")
+    return parts.scheme != "https" and not _is_loopback(parts.hostname or "")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -17,8 +17,7 @@
         ├── ServiceUnavailable, RequestRejected, ProtocolError,
         └── ListIncomplete, EndUnconfirmed
 
-Rule: fields first, and the text is one sentence built from the fields: printable, on one line and bounded, whatever the
-service said. The fields keep its words.
+Rule: fields first, and the text is one sentence built from the fields.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from gespoll._jobs import ImportFile, Job, JobRef, JobStatus
-from gespoll._text import REASON, WORD, printable
 
 _NAMED_AT_MOST = 5
 
@@ -62,7 +60,7 @@ class GespollError(Exception):
         return "; ".join(str(fact) for fact in self.args) or "waiting failed"
 
     def __str__(self) -> str:
-        return printable(self._sentence())
+        return self._sentence()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -87,7 +85,7 @@ class JobError(GespollError):
     @property
     def _subject(self) -> str:
         name = self.job.name if self.job is not None else None
-        return f"job {self.ref}" if name is None else f"{printable(name, WORD)} job {self.ref}"
+        return f"job {self.ref}" if name is None else f"{name} job {self.ref}"
 
     def _sentence(self) -> str:
         return f"{self._subject} did not end well"
@@ -102,7 +100,7 @@ class JobFailed(JobError):
         super().__init__(ref, job)
 
     def _sentence(self) -> str:
-        reason = printable(self.job.fail_reason or "the server gave no reason", REASON)
+        reason = self.job.fail_reason or "the server gave no reason"
         return f"{self._subject} failed: {reason}"
 
 
@@ -121,7 +119,7 @@ class ImportFailed(JobFailed):
         return self.job.bad_files
 
     def _sentence(self) -> str:
-        parts = [printable(self.job.fail_reason, REASON)] if self.job.fail_reason else []
+        parts = [self.job.fail_reason] if self.job.fail_reason else []
         files = [str(file) for file in self.failed_files[:_NAMED_AT_MOST]]
         rest = len(self.failed_files) - _NAMED_AT_MOST
         if rest > 0:
@@ -154,10 +152,9 @@ class UnknownEnd(JobError):
         super().__init__(ref, job)
 
     def _sentence(self) -> str:
-        word = printable(self.job.reported_status, WORD)
         return (
-            f"{self._subject} ended as {word!r}, a status that no API document names; look at the graph itself to "
-            "learn how it ended, and tell connect(status_words=...) what the word means"
+            f"{self._subject} ended as {self.job.reported_status!r}, a status that no API document names; look at the "
+            "graph itself to learn how it ended, and tell connect(status_words=...) what the word means"
         )
 
 
@@ -191,7 +188,7 @@ class JobVanished(JobNotFound):
     """The job was seen before and is gone from the server: how it ended can no longer be told."""
 
     def _sentence(self) -> str:
-        last = "" if self.job is None else f", last seen {printable(self.job.reported_status, WORD)}"
+        last = "" if self.job is None else f", last seen {self.job.reported_status}"
         return (
             f"{self._subject} has vanished{last}: the server has answered for {self.waited:.0f} s that it does "
             "not exist; look at the graph itself to learn how it ended"

@@ -7,38 +7,31 @@ itself, and a session that is not ours is neither closed nor reconfigured.
 
 from __future__ import annotations
 
-import os
 import re
-import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import aiohttp
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 import attrs
 from yarl import URL
 
 from gespoll import _signing
-from gespoll._connector import Connector
-from gespoll._credentials import Credentials, Errand, Surroundings, credentials_problem, trial_of
+from gespoll._credentials import Credentials, Errand, Surroundings, credentials_problem
 from gespoll._endpoints import checked_base, is_clear_text
 from gespoll._errors import AuthenticationError, JobNotFound, ProtocolError, SourceError, TransportError
 from gespoll._jobs import Job, JobRef, JobStatus, extended_words, furthest, status_of_word
 from gespoll._pacing import CERTIFICATE_REJECTED
-from gespoll._secrecy import secrets_behind, secrets_given, secrets_in, without_frames
-from gespoll._source import ConnectionStale, CredentialsRenewed, ListingSource, ListWindow, Wanted, keeps_budget
-from gespoll._ways_out import ClientCert, FilePath, Proxy, WaysOut, hidden_proxy, read_ways_out
+from gespoll._secrecy import without_echo, without_frames
+from gespoll._source import CredentialsRenewed, ListingSource, ListWindow, Wanted, keeps_budget
 from gespoll._wire import engine_list, engine_status, job_centre, status_v1, status_v2
-from gespoll._wire.decoding import in_utf_8
 from gespoll._wire.listing import Glance, Page
-from gespoll._wire.redaction import Form, Secrets, forms_of
 from gespoll._wire.reply import Reply
 
 Session = aiohttp.ClientSession
@@ -50,14 +43,12 @@ _CHUNK = 256 * 1024
 _URLS_KEPT = 2000  # making one takes longer than decoding a reply
 _SILENCE = 1.0
 _HELD_UP = 0.01
-_SIGNATURE_LETTERS = 64
-_SIGNATURE = re.compile("[0-9a-f]+")  # another with each request
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 _LONGEST_HEADER = 64 * 1024  # a token has about 9 KB, more than aiohttp takes by default
-_AUTHORIZATION = "Authorization"
-_PROXY_WANTS_A_PASSWORD = 407
-_TRUST = "name the authority that signed it by ca_bundle= or SSL_CERT_FILE, or pass a session that trusts it"
+_ECHO_AT_MOST = 64 * 1024
+_UNPROVED_AT_ONCE = 2  # fewer than lock a key, and more than one that a silent server may hold
 _PUBLIC_HEADERS = frozenset({"host", "content-type", "x-project-id", "x-sdk-date"})
+_PARTS = re.compile(r"(?:Access|Signature)=([^,\s]+)")
 _HEADERS = {"Accept": "application/json", "Content-Type": "application/json", "X-Language": "en-us"}
 
 _Reading = TypeVar("_Reading")
@@ -66,44 +57,21 @@ _Reading = TypeVar("_Reading")
 class _Client:
     """Sends GETs, and the errands of credentials, over one session."""
 
-    def __init__(self, session: Session | None, max_reply_bytes: int, *, allow_http: bool, ways: WaysOut) -> None:
+    def __init__(self, session: Session | None, max_reply_bytes: int, *, allow_http: bool) -> None:
         if isinstance(max_reply_bytes, bool) or not isinstance(max_reply_bytes, int):
             raise TypeError(f"max_reply_bytes must be a whole number, not {type(max_reply_bytes).__name__}")
         if max_reply_bytes < 1:
             raise ValueError(f"max_reply_bytes={max_reply_bytes!r} must be 1 or more")
-        if session is not None and ways.is_given:
-            raise ValueError(
-                "a session that is lent has its own proxies and certificates: give session=, or proxy=, ca_bundle= and "
-                "client_cert="
-            )
         self._session = session
         self._owned: aiohttp.ClientSession | None = None
-        self._connector: Connector | None = None
-        self._ways = ways
-        self._tls: ssl.SSLContext | None = None
-        self._known: dict[str, dict[str, Any]] = {}
-        """The way to each server."""
-        self._answered: set[str] = set()
-        """The origins that answered last, over the connections of a session that is lent."""
         self._max_reply_bytes = max_reply_bytes
         self._allow_http = allow_http
-        self._lasting: list[str] | None = None
-        self._forms: list[Form] = []
-        self._clean: set[bytes] = set()
-
-    def check(self, base: str) -> None:
-        """Refuse a server to which there is no way.
-
-        Raises:
-            ValueError: when the environment names a proxy that is none.
-        """
-        if self._session is None:
-            self._ways.proxy_for(base)
 
     def open(self) -> None:
         if self._session is None:
-            self._connector = Connector()
-            self._owned = _session_of(self._connector)
+            connector = aiohttp.TCPConnector(limit=0)
+            jar = aiohttp.DummyCookieJar()
+            self._owned = aiohttp.ClientSession(connector=connector, cookie_jar=jar, timeout=_NO_TIMEOUT)
 
     async def aclose(self) -> None:
         owned, self._owned = self._owned, None
@@ -116,116 +84,48 @@ class _Client:
             raise RuntimeError("the source is not open: use it in `async with`")
 
     async def get(self, url: URL, proof: Mapping[str, str], action: str) -> Reply:
-        """Send one authorized request.
+        """Send one authorized request."""
+        secrets = tuple(_secrets_of(proof))
+        return await self._send(_Message("GET", url, {**_HEADERS, **proof}, action, secrets))
 
-        Raises:
-            SourceError: when no usable reply came.
-            ConnectionStale: when a kept connection was closed meanwhile, and whoever asks keeps a budget.
-        """
-        secrets = tuple(secrets_in(proof, _PUBLIC_HEADERS))
-        return await self._send(_Message("GET", url, {**_HEADERS, **proof}, action, secrets, may_repeat=True))
-
-    async def run(self, errand: Errand) -> Reply:
+    async def post(self, errand: Errand) -> Reply:
         """Send what credentials want sent.
 
         Raises:
             SourceError: when no usable reply came.
             ValueError: when it would go out in clear text.
         """
-        if is_clear_text(errand.url) and not (self._allow_http or errand.is_local):
+        if is_clear_text(errand.url) and not self._allow_http:
             raise ValueError(f"{errand.action} would send a secret in clear text: use https, or pass allow_http=True")
         url = URL(errand.url, encoded=True)
-        headers = {**_HEADERS, **errand.headers}
-        message = _Message(errand.method, url, headers, errand.action, errand.secrets, errand.body or None)
-        if not errand.is_local:
-            return await self._send(message)
-        async with _session_of(Connector()) as session:
-            return await self._send(message, session)
+        return await self._send(_Message("POST", url, _HEADERS, errand.action, errand.secrets, errand.body))
 
-    def was_kept(self, request: aiohttp.ClientRequest, session: aiohttp.ClientSession) -> bool:
-        """Find out whether a request went out on a connection that had answered before.
-
-        Of a session that is lent nobody can tell: there the origin must have answered since it last dropped one.
-        """
-        if self._connector is not None and session is self._owned:
-            return request in self._connector.on_used
-        kept = str(request.url.origin()) in self._answered
-        self._answered.discard(str(request.url.origin()))
-        return kept
-
-    def answered(self, request: aiohttp.ClientRequest, session: aiohttp.ClientSession) -> None:
-        """Note that a reply came."""
-        if session is self._session:
-            self._answered.add(str(request.url.origin()))
-
-    async def _send(self, message: _Message, alone: aiohttp.ClientSession | None = None) -> Reply:
-        """Send a request, over a session of its own that no proxy has a part in, if there is one."""
+    async def _send(self, message: _Message) -> Reply:
         self.ensure_open()
-        failure: SourceError | ConnectionStale
+        failure: SourceError
         try:
-            if alone is not None:
-                return await self._reply(message, alone)
-            return await self._reply(message, self._session or self._owned, **await self._way(message))
-        except _Unusable as error:
-            failure = TransportError(f"{message.action}: {error}", code=CERTIFICATE_REJECTED)
+            return await self._reply(message)
         except aiohttp.ClientConnectorCertificateError:
-            text = f"{message.action}: the server's certificate could not be verified; {_TRUST}"
+            text = f"{message.action}: the server's certificate could not be verified; pass a session that trusts it"
             failure = TransportError(text, code=CERTIFICATE_REJECTED)
-        except _Stale as error:
-            failure = TransportError(f"{message.action}: no usable reply came: {error}")
-            if message.may_repeat and keeps_budget.get():
-                failure = ConnectionStale()
         except (aiohttp.ClientError, OSError) as error:
             failure = TransportError(f"{message.action}: no usable reply came: {_reason(error)}")
         raise failure
 
-    async def _way(self, message: _Message) -> dict[str, Any]:
-        """Choose proxy and certificates of a request; a session that is lent has its own.
-
-        Raises:
-            _Unusable: when the environment names something that cannot be used.
-        """
-        if self._session is not None:
-            return {}
-        way = self._known.get(message.url.raw_authority + message.url.scheme)
-        if way is not None:
-            return way
-        try:
-            proxy = self._ways.proxy_for(str(message.url))
-            is_tls = message.url.scheme == "https" or (proxy is not None and proxy.url.startswith("https:"))
-            if is_tls and self._tls is None:
-                self._tls = await anyio.to_thread.run_sync(self._ways.tls_context)
-        except ValueError as error:
-            problem = str(error)
-        else:
-            way = {"proxy": proxy, "tls": self._tls}
-            return self._known.setdefault(message.url.raw_authority + message.url.scheme, way)
-        raise _Unusable(problem)
-
-    async def _reply(
-        self,
-        message: _Message,
-        session: aiohttp.ClientSession | None,
-        proxy: Proxy | None = None,
-        tls: ssl.SSLContext | None = None,
-    ) -> Reply:
+    async def _reply(self, message: _Message) -> Reply:
+        session = self._session or self._owned
         assert session is not None  # it is open
         async with session.request(
             message.method,
             message.url,
             data=message.body,
-            headers=_unauthorized(message.headers),
-            proxy=None if proxy is None else proxy.url,
-            proxy_headers=None if proxy is None else proxy.headers,
-            ssl=tls or True,
+            headers=message.headers,
             allow_redirects=False,
             raise_for_status=False,
             timeout=_NO_TIMEOUT,
             max_field_size=_LONGEST_HEADER,
-            middlewares=(*_middlewares_of(session), _Sending(self, session, message, proxy).once),
+            middlewares=(*_middlewares_of(session), _send_once),
         ) as response:
-            if response.status == _PROXY_WANTS_A_PASSWORD:
-                raise _ProxyRefused(_PROXY_WANTS_A_PASSWORD)
             body = bytearray()
             async for chunk in response.content.iter_chunked(_CHUNK):
                 body += chunk
@@ -233,21 +133,10 @@ class _Client:
                     response.close()
                     text = f"{message.action}: the reply is larger than max_reply_bytes={self._max_reply_bytes}"
                     raise ProtocolError(text, status=response.status)
-            told = in_utf_8(bytes(body), response.headers.get("Content-Type", ""))
-            secrets = self._secrets_of(message, response, () if proxy is None else proxy.secrets)
-            return Reply(response.status, told, response.headers, datetime.now(UTC), secrets)
-
-    def _secrets_of(self, message: _Message, response: aiohttp.ClientResponse, others: Iterable[str]) -> Secrets:
-        """Return what the reply must not tell: what the request was proved with, and what a lent session added."""
-        known = [*message.secrets, *others, *secrets_given(response.headers)]
-        if self._session is not None:
-            known += secrets_behind(response.request_info.headers)
-        fresh = [secret for secret in known if len(secret) == _SIGNATURE_LETTERS and _SIGNATURE.fullmatch(secret)]
-        lasting = [secret for secret in known if secret not in fresh]
-        if lasting != self._lasting:
-            self._lasting, self._clean = lasting, set()
-            self._forms = [form for secret in dict.fromkeys(lasting) for form in forms_of(secret)]
-        return Secrets(self._forms, fresh, self._clean)
+            told = bytes(body)
+            if response.status >= 300 or (message.body is None and len(told) <= _ECHO_AT_MOST):
+                told = without_echo(told, message.secrets)
+            return Reply(response.status, told, response.headers, datetime.now(UTC))
 
 
 @attrs.frozen
@@ -260,78 +149,29 @@ class _Message:
     action: str
     secrets: Sequence[str] = attrs.field(repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
-    may_repeat: bool = False
-    """Whether it may be sent again when it was lost with a kept connection."""
 
 
-def _unauthorized(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Leave out what aiohttp would not let stand beside what it finds in netrc."""
-    if _AUTHORIZATION not in headers:
-        return headers
-    return {name: value for name, value in headers.items() if name != _AUTHORIZATION}
-
-
-def _session_of(connector: Connector) -> aiohttp.ClientSession:
-    """Make a session that keeps no cookies, and looks for nothing in the environment or in netrc."""
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=_NO_TIMEOUT)
+def _secrets_of(proof: Mapping[str, str]) -> Iterator[str]:
+    """Iterate over what proves something in some headers, the parts of a signature too."""
+    for name, value in proof.items():
+        if name.lower() not in _PUBLIC_HEADERS:
+            yield value
+            yield from _PARTS.findall(value)
 
 
 class _Dropped(aiohttp.ClientError):
     """The connection was lost before a reply came."""
 
 
-class _Stale(_Dropped):
-    """The same, of a connection that was kept from an earlier request."""
-
-
-class _ProxyRefused(aiohttp.ClientError):
-    """The proxy does not let the request through."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"the proxy answered with HTTP {status}")
-
-
-class _Unusable(Exception):
-    """What the environment names as proxy or certificates cannot be used."""
-
-
-@attrs.define
-class _Sending:
-    """One request on its way, at the place where aiohttp has made it and not yet sent it."""
-
-    client: _Client
-    session: aiohttp.ClientSession
-    message: _Message
-    proxy: Proxy | None
-
-    async def once(self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-        """Keep aiohttp from sending a dropped request again by itself, past the request budget."""
-        self._authorize(request)
-        failure: aiohttp.ClientError
-        try:
-            response = await send(request)
-        except aiohttp.ClientConnectorError:
-            raise
-        except aiohttp.ClientHttpProxyError as error:
-            failure = _ProxyRefused(error.status)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            failure = (_Stale if self.client.was_kept(request, self.session) else _Dropped)(_reason(error))
-        else:
-            self.client.answered(request, self.session)
-            return response
-        raise failure
-
-    def _authorize(self, request: aiohttp.ClientRequest) -> None:
-        """Let nobody else authorize it: what netrc holds is for other programs, and aiohttp refuses two of a kind."""
-        told = self.message.headers.get(_AUTHORIZATION)
-        if told is not None:
-            request.headers[_AUTHORIZATION] = told
-        elif _AUTHORIZATION in request.headers:
-            lent = self.session.auth is not None or _AUTHORIZATION in self.session.headers
-            if not lent:
-                del request.headers[_AUTHORIZATION]
-        if self.proxy is not None and self.message.url.scheme == "http":
-            request.headers.update(self.proxy.headers)
+async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a dropped request again by itself, past the request budget."""
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        reason = _reason(error)
+    raise _Dropped(reason)
 
 
 def _middlewares_of(session: Session) -> Sequence[aiohttp.ClientMiddlewareType]:
@@ -343,9 +183,8 @@ def _reason(error: Exception) -> str:
     """Say what happened on the way; never in aiohttp's words, which may quote headers."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.strerror:
-        place = "the proxy: " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-        return f"{place}{cause.strerror}"
-    if isinstance(cause, (_Dropped, _ProxyRefused)):
+        return cause.strerror
+    if isinstance(cause, _Dropped):
         return str(cause)
     return next((words for kind, words in _REASONS.items() if isinstance(cause, kind)), type(cause).__name__)
 
@@ -371,17 +210,16 @@ class _HttpSource(ListingSource):
         *,
         allow_http: bool,
         status_words: Mapping[str, JobStatus | str] | None,
-        ways: WaysOut,
     ) -> None:
         self._words = extended_words(status_words)
         if not isinstance(project_id, str) or not (project_id.isascii() and project_id.isalnum()):
             raise ValueError(f"project_id {project_id!r} must be the letters and digits of a project id")
         self._project = project_id
-        self._client = _Client(session, max_reply_bytes, allow_http=allow_http, ways=ways)
+        self._client = _Client(session, max_reply_bytes, allow_http=allow_http)
         self._credentials = credentials.bind(
-            Surroundings(project_id=project_id, allow_http=allow_http, send=self._client.run)
+            Surroundings(project_id=project_id, allow_http=allow_http, send=self._client.post)
         )
-        self._trial = trial_of(credentials)
+        self._unproved = anyio.Semaphore(_UNPROVED_AT_ONCE) if credentials.locks else None
 
     async def __aenter__(self) -> Self:
         self._client.open()
@@ -425,17 +263,16 @@ class _HttpSource(ListingSource):
 
     async def _exchange(self, url: URL, action: str, read: Callable[[Reply], _Reading]) -> _Reading:
         begun_at = anyio.current_time()
-        if self._trial is None:
+        if self._unproved is None:
             return await self._authorized(url, action, read, begun_at)
-        async with self._trial.turn():
+        async with self._unproved:
             return await self._authorized(url, action, read, begun_at)
 
     async def _authorized(self, url: URL, action: str, read: Callable[[Reply], _Reading], begun_at: float) -> _Reading:
         proof = await self._credentials.authorize("GET", str(url))
         if keeps_budget.get() and anyio.current_time() - begun_at > _HELD_UP:
             raise CredentialsRenewed  # all who were held up here would leave at once
-        with nullcontext() if self._trial is None else self._trial.sending():
-            reply = await self._client.get(url, proof, action)
+        reply = await self._client.get(url, proof, action)
         try:
             reading = read(reply)
         except AuthenticationError as error:
@@ -452,8 +289,7 @@ class _HttpSource(ListingSource):
 
     def _accept(self, proof: Mapping[str, str]) -> None:
         self._credentials.accepted(proof)
-        if self._trial is not None:
-            self._trial.accepted()
+        self._unproved = None
 
 
 def _named_skew(error: AuthenticationError, proof: Mapping[str, str], reply: Reply) -> AuthenticationError:
@@ -481,10 +317,6 @@ class ManagementSource(_HttpSource):
         max_reply_bytes: the largest reply that is read, in bytes.
         status_words: what words mean that no API document names, such as `{"halted": "cancelled"}`: word to
             `JobStatus` or its value. Case, `_` and `-` make no difference. They outweigh the documents' own.
-        proxy: the URL of an HTTP proxy, perhaps with user and password, instead of `HTTPS_PROXY`, `HTTP_PROXY` and
-            `NO_PROXY` of the environment.
-        ca_bundle: a PEM file, or a folder, of the authorities to trust, instead of the system's or `SSL_CERT_FILE`.
-        client_cert: a PEM file that proves this client to the server, with its key, or two files.
 
     Raises:
         TypeError: when an argument has a wrong type.
@@ -505,31 +337,17 @@ class ManagementSource(_HttpSource):
         allow_http: bool = False,
         max_reply_bytes: int = MAX_REPLY_BYTES,
         status_words: Mapping[str, JobStatus | str] | None = None,
-        proxy: str | Proxy | None = None,
-        ca_bundle: FilePath | None = None,
-        client_cert: ClientCert | None = None,
     ) -> None:
-        hidden, unusable = hidden_proxy(proxy)
-        del proxy  # a crash reporter would show its password
         problem = credentials_problem(credentials)
         if problem:
             del credentials  # a bare token, perhaps, which a crash reporter would show
             raise TypeError(problem)
-        if unusable:
-            raise ValueError(unusable)
         if api not in {"v2", "v1.0"}:
             raise ValueError(f"api={api!r} must be 'v2' or 'v1.0'")
         super().__init__(
-            project_id,
-            credentials,
-            session,
-            max_reply_bytes,
-            allow_http=allow_http,
-            status_words=status_words,
-            ways=read_ways_out(hidden, ca_bundle, client_cert, os.environ),
+            project_id, credentials, session, max_reply_bytes, allow_http=allow_http, status_words=status_words
         )
         self._base = checked_base(endpoint, "endpoint", allow_http=allow_http)
-        self._client.check(self._base)
         self._status = status_v2 if api == "v2" else status_v1
         self._urls: dict[JobRef, URL] = {}
         self._centre = job_centre.V2 if api == "v2" else job_centre.V1
@@ -585,7 +403,7 @@ class ManagementSource(_HttpSource):
 
         Raises:
             SourceError: when the list could not be read.
-            ValueError: when the server has no filter for that status, or the graph's name cannot be one.
+            ValueError: when the server has no filter for that status.
         """
         filters = self._centre.filters(status, graph, start, end)
 
@@ -622,10 +440,6 @@ class EngineSource(_HttpSource):
         max_reply_bytes: the largest reply that is read, in bytes.
         status_words: what words mean that no API document names, such as `{"halted": "cancelled"}`: word to
             `JobStatus` or its value. Case, `_` and `-` make no difference. They outweigh the documents' own.
-        proxy: the URL of an HTTP proxy, perhaps with user and password, instead of `HTTPS_PROXY`, `HTTP_PROXY` and
-            `NO_PROXY` of the environment.
-        ca_bundle: a PEM file, or a folder, of the authorities to trust, instead of the system's or `SSL_CERT_FILE`.
-        client_cert: a PEM file that proves this client to the server, with its key, or two files.
 
     Raises:
         TypeError: when an argument has a wrong type.
@@ -646,34 +460,19 @@ class EngineSource(_HttpSource):
         allow_http: bool = False,
         max_reply_bytes: int = MAX_REPLY_BYTES,
         status_words: Mapping[str, JobStatus | str] | None = None,
-        proxy: str | Proxy | None = None,
-        ca_bundle: FilePath | None = None,
-        client_cert: ClientCert | None = None,
     ) -> None:
-        hidden, unusable = hidden_proxy(proxy)
-        del proxy  # a crash reporter would show its password
         self._bases: dict[str, deque[str]] = {}
         self._editions: dict[str, engine_list.Edition] = {}
         problem = credentials_problem(credentials)
         if problem:
             del credentials
             raise TypeError(problem)
-        if unusable:
-            raise ValueError(unusable)
         if not isinstance(endpoints, Mapping) or not endpoints:
             raise ValueError('endpoints must map graph names to server URLs, such as {"movies": "https://10.0.0.5"}')
         super().__init__(
-            project_id,
-            credentials,
-            session,
-            max_reply_bytes,
-            allow_http=allow_http,
-            status_words=status_words,
-            ways=read_ways_out(hidden, ca_bundle, client_cert, os.environ),
+            project_id, credentials, session, max_reply_bytes, allow_http=allow_http, status_words=status_words
         )
         self._bases = {graph: _checked_bases(graph, urls, allow_http=allow_http) for graph, urls in endpoints.items()}
-        for base in {base for bases in self._bases.values() for base in bases}:
-            self._client.check(base)
 
     def __repr__(self) -> str:
         return f"EngineSource of project {self._project} for {len(self._bases)} graphs"
@@ -803,17 +602,8 @@ def _everything(ids: Sequence[str], words: Sequence[str | None]) -> Sequence[int
 async def _window(page: Page, wanted: Wanted, read_job: Callable[[Glance], Job | None]) -> ListWindow:
     """Read a page part by part, giving control back to the event loop between them.
 
-    Of a job that stands in it more than once, the furthest state is taken. The frames below this one hold the reply,
-    which may echo secrets; what is raised leaves without them.
+    Of a job that stands in it more than once, the furthest state is taken.
     """
-    try:
-        return await _read_window(page, wanted, read_job)
-    except BaseException as error:
-        without_frames(error)
-        raise
-
-
-async def _read_window(page: Page, wanted: Wanted, read_job: Callable[[Glance], Job | None]) -> ListWindow:
     ids: list[str] = []
     jobs: dict[str, Job] = {}
     words: list[str | None] = []

@@ -17,8 +17,6 @@ from typing import Any, Literal, Self
 import attrs
 import msgspec
 
-from gespoll._text import PATH, REASON, WORD, printable
-
 FileKind = Literal["schema", "vertexset", "edgeset", "other"]
 
 
@@ -194,8 +192,7 @@ class ImportFile:
         return max(self.total_lines - self.successful_lines, 0)
 
     def __str__(self) -> str:
-        path, status = printable(self.path or "(no path)", PATH), printable(self.status or "no status", WORD)
-        facts = [f"{self.kind} {path}: {status}"]
+        facts = [f"{self.kind} {self.path or '(no path)'}: {self.status or 'no status'}"]
         if self.failed_lines is not None:
             total = "" if self.total_lines is None else f" of {self.total_lines}"
             facts.append(f"{self.failed_lines}{total} lines failed")
@@ -203,10 +200,7 @@ class ImportFile:
             facts.append(f"{self._missing_lines} of {self.total_lines} lines missing")
         if self.has_unreadable_count:
             facts.append("its line counts cannot be read")
-        if self.cause:
-            facts.append(f"cause {printable(self.cause, REASON)}")
-        if self.log:
-            facts.append(f"log {printable(self.log, PATH)}")
+        facts += [f"{name} {value}" for name, value in (("cause", self.cause), ("log", self.log)) if value]
         return ", ".join(facts)
 
 

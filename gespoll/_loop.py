@@ -42,9 +42,8 @@ from gespoll._scheduler import (
 )
 from gespoll._slices import run
 from gespoll._snapshot import Entry, Snapshot
-from gespoll._source import JobSource, ListingSource, ListWindow, SendAgain
+from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 from gespoll._tasks import OwnTask, OwnTasks
-from gespoll._text import printable
 
 _logger = logging.getLogger("gespoll")
 
@@ -354,8 +353,7 @@ class Loop:
         if outcome is None:
             self._scheduler.abandon(request, now)
         else:
-            if _logger.isEnabledFor(logging.DEBUG):
-                _logger.debug("%s brought %s", request, printable(repr(outcome)))
+            _logger.debug("%s brought %r", request, outcome)
             await self._take_in(request, outcome, now)
             if isinstance(outcome, SourceError):
                 self._withdraw_unwanted()
@@ -375,7 +373,7 @@ class Loop:
     async def _ask(self, request: Request) -> Outcome:
         try:
             return await (self._query(request) if isinstance(request, Get) else self._list(request))
-        except (SourceError, JobNotFound, SendAgain) as error:
+        except (SourceError, JobNotFound, CredentialsRenewed) as error:
             if isinstance(error, JobNotFound) and isinstance(request, Window):
                 raise TypeError(f"{type(self._source).__name__}.list_window() must not raise JobNotFound") from error
             return error

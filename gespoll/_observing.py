@@ -19,8 +19,7 @@ from gespoll._errors import JobNotFound, SourceError, Throttled
 from gespoll._jobs import StateChange
 from gespoll._observer import Observer, RequestMade, WaitEnded, WaitStarted
 from gespoll._scheduler import Ledger, Outcome, Request, Window
-from gespoll._source import ConnectionStale, CredentialsRenewed
-from gespoll._text import printable
+from gespoll._source import CredentialsRenewed
 
 _logger = logging.getLogger("gespoll")
 
@@ -137,15 +136,8 @@ class Observing:
                 "%s.%s() raised; the wait goes on, and further errors of this method are not logged\n%s",
                 type(observer).__qualname__,
                 method,
-                _told(error),
+                "".join(traceback.format_exception(error, chain=False)).rstrip(),
             )
-
-
-def _told(error: BaseException) -> str:
-    """Return the places that an error came through, and what it says, which may be the service's words, on one line."""
-    places = "".join(traceback.format_tb(error.__traceback__))
-    said = "".join(traceback.format_exception_only(error)).rstrip()
-    return f"Traceback (most recent call last):\n{places}{printable(said)}"
 
 
 def _outcome(outcome: Outcome | None) -> Literal["answered", "not_found", "failed", "renewed", "withdrawn"]:
@@ -155,4 +147,4 @@ def _outcome(outcome: Outcome | None) -> Literal["answered", "not_found", "faile
         return "not_found"
     if isinstance(outcome, CredentialsRenewed):
         return "renewed"
-    return "failed" if isinstance(outcome, (SourceError, ConnectionStale)) else "answered"
+    return "failed" if isinstance(outcome, SourceError) else "answered"

@@ -36,7 +36,6 @@ from gespoll._snapshot import Kept, OnFailure, Snapshot, present, read_snapshot
 from gespoll._source import JobSource, keeps_budget
 from gespoll._tolerance import MaxFailedLines, read_tolerance
 from gespoll._watch import Refs, Watch, as_ref, check_refs
-from gespoll._ways_out import ClientCert, FilePath, hidden_proxy
 
 
 class Poller:
@@ -460,9 +459,6 @@ def connect(
     allow_http: bool = False,
     max_reply_bytes: int = MAX_REPLY_BYTES,
     status_words: Mapping[str, JobStatus | str] | None = None,
-    proxy: str | None = None,
-    ca_bundle: FilePath | None = None,
-    client_cert: ClientCert | None = None,
     rng: random.Random | None = None,
     wall_clock: Callable[[], datetime] | None = None,
     observers: Iterable[Observer] = (),
@@ -473,8 +469,7 @@ def connect(
     `async with gespoll.connect(endpoint, project_id, credentials=gespoll.Token("…")) as poller:`
 
     What of the first four is not given is looked for in the environment, at once and only then: in the variables
-    of the vendor's SDK, then in those of its Terraform provider, then in the SDK's credentials file. Without a session,
-    `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` and `SSL_CERT_FILE` are heeded, too.
+    of the vendor's SDK, then in those of its Terraform provider, then in the SDK's credentials file.
 
     Args:
         endpoint: such as `https://ges.eu-west-101.myhuaweicloud.eu`.
@@ -488,9 +483,6 @@ def connect(
         max_reply_bytes: the largest reply that is read, in bytes.
         status_words: what words mean that no API document names, such as `{"halted": "cancelled"}`: word to
             `JobStatus` or its value. Case, `_` and `-` make no difference. They outweigh the documents' own.
-        proxy: the URL of an HTTP proxy, perhaps with user and password, instead of those of the environment.
-        ca_bundle: a PEM file, or a folder, of the authorities to trust, instead of the system's or `SSL_CERT_FILE`.
-        client_cert: a PEM file that proves this client to the server, with its key, or two files.
         rng: as for `Poller`.
         wall_clock: as for `Poller`.
         observers: as for `Poller`.
@@ -501,14 +493,10 @@ def connect(
         ValueError: when an argument cannot work, or something is neither given nor found; the text says what to
             give, and where it was looked for.
     """
-    hidden, unusable = hidden_proxy(proxy)
-    del proxy  # a crash reporter would show its password
     problem = None if credentials is None else credentials_problem(credentials)
     if problem:
         del credentials  # a bare token, perhaps, which a crash reporter would show
         raise TypeError(problem)
-    if unusable:
-        raise ValueError(unusable)
     if engines is not None and endpoint is not None:
         raise ValueError("endpoint= is of the management plane and engines= of the graphs' engines: give one of them")
     endpoint = endpoint if engines is None else ""  # none is looked for
@@ -517,7 +505,6 @@ def connect(
     if found is None:
         raise ValueError(problem)
     source: ManagementSource | EngineSource
-    ways: dict[str, Any] = {"proxy": hidden, "ca_bundle": ca_bundle, "client_cert": client_cert}
     if engines is None:
         source = ManagementSource(
             found.endpoint,
@@ -528,7 +515,6 @@ def connect(
             allow_http=allow_http,
             max_reply_bytes=max_reply_bytes,
             status_words=status_words,
-            **ways,
         )
     else:
         source = EngineSource(
@@ -539,7 +525,6 @@ def connect(
             allow_http=allow_http,
             max_reply_bytes=max_reply_bytes,
             status_words=status_words,
-            **ways,
         )
     return Poller(source, close_source=True, rng=rng, wall_clock=wall_clock, observers=observers, **knobs)
 

@@ -2,29 +2,21 @@
 
 Rule: the frames an error came through hold headers and bodies in their locals, and crash reporters show
 those. An error that leaves the code that handles secrets leaves it without these frames; one that is not
-ours keeps their places, as text. What a request was proved with is told to whoever reads its reply, so that
-an echo of it can be hidden.
+ours keeps their places, as text.
 """
 
 from __future__ import annotations
 
-import base64
-import re
 import traceback
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from gespoll._errors import GespollError
 
 _Error = TypeVar("_Error", bound=BaseException)
 _PLACES = "gespoll: raised at, without the values of its variables:\n"
-_SIGNED = re.compile(r"(?:Access|Signature)=([^,\s]+)")
-_SCHEME = re.compile(r"bearer|basic|digest|negotiate|ntlm|token|apikey|[\w-]+-hmac-[\w-]+", re.IGNORECASE)
-_IN_ONE = re.compile(r"[\w.~+/-]+=*")  # its "=" name nothing
-_PART = re.compile(r"(\w+)=\"?([^,\s\"]+)")
-_PUBLIC_PARTS = frozenset({"signedheaders", "realm", "algorithm", "qop", "uri", "opaque", "nc", "charset"})
-_COOKIE = re.compile(r"=([^;]+)")
-_TELLING = re.compile(r"auth|token|cookie|secret|key|password|signature|credential|session", re.IGNORECASE)
+_HIDDEN = "***"
+_SHORTEST_ECHO = 4
 
 
 def without_frames(error: _Error) -> _Error:
@@ -55,49 +47,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         left += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
 
 
-def secrets_in(headers: Mapping[str, str], public: Container[str]) -> Iterator[str]:
-    """Iterate over what proves something in some headers: behind the name of a scheme, in its parts, in cookies.
+def without_echo(body: bytes, secrets: Iterable[str]) -> bytes:
+    """Hide secrets that a server echoes, as the API gateway does when it explains a wrong signature.
 
-    Args:
-        headers: as they are sent.
-        public: the names, in lower case, of those that prove nothing.
+    JSON may write a slash as it is or escaped. Echoes of fewer than 4 characters are not told from chance.
     """
-    for name, value in headers.items():
-        if name.lower() in public:
-            continue
-        if "cookie" in name.lower():
-            yield from _COOKIE.findall(value)[: 1 if name.lower() == "set-cookie" else None]
-        else:
-            yield from _secrets_of(value)
-
-
-def secrets_given(headers: Mapping[str, str]) -> Iterator[str]:
-    """Iterate over what the headers of a reply hand out."""
-    return secrets_in({name: headers[name] for name in ("X-Subject-Token", "Set-Cookie") if name in headers}, ())
-
-
-def secrets_behind(headers: Mapping[str, str]) -> Iterator[str]:
-    """Iterate over what proves something in headers that somebody else made, as far as their names say so."""
-    telling = {name: value for name, value in headers.items() if _TELLING.search(name)}
-    return secrets_in(telling, ()) if telling else iter(())
-
-
-def _secrets_of(value: str) -> Iterator[str]:
-    if value.startswith("SDK-HMAC-SHA256 "):
-        yield from _SIGNED.findall(value)
-        return
-    scheme, _, proof = value.strip().partition(" ")
-    if not proof or not _SCHEME.fullmatch(scheme):
-        yield value
-    if proof:
-        named = [] if _IN_ONE.fullmatch(proof.strip()) else _PART.findall(proof)
-        yield from [part for name, part in named if name.lower() not in _PUBLIC_PARTS] or [proof.strip()]
-        if scheme.lower() == "basic":
-            yield from _password_in(proof.strip())
-
-
-def _password_in(proof: str) -> Iterator[str]:
-    try:
-        yield base64.b64decode(proof).decode(errors="replace").partition(":")[2]
-    except ValueError:
-        return
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_ECHO:
+            for spelling in {secret, secret.replace("/", r"\/")}:
+                body = body.replace(spelling.encode(), _HIDDEN.encode())
+    return body

@@ -125,16 +125,8 @@ class ListingSource(JobSource, Protocol):
         """
 
 
-class SendAgain(Exception):
-    """The request brought nothing, through nobody's fault: it must be sent again, within the budget."""
-
-
-class CredentialsRenewed(SendAgain):
-    """The credentials were stale and have been renewed."""
-
-
-class ConnectionStale(SendAgain):
-    """A kept connection was closed by the other side, just when it was to be used again."""
+class CredentialsRenewed(Exception):
+    """The credentials were stale and have been renewed: the request must be sent again, within the budget."""
 
 
 keeps_budget: ContextVar[bool] = ContextVar("keeps_budget", default=False)

@@ -184,36 +184,6 @@ class TestAccessKey:
                     tasks.start_soon(ask, number)
             assert (len(errors), len(ges.requests)) == (10, 2)
 
-    async def test_wrong_key_is_not_locked_by_many_pollers(self) -> None:
-        """Two requests at most carry it, by all together."""
-        async with FakeGES(faults=Faults({"slow": 1.0}, slow_seconds=2.0)) as ges:
-            wrong = key(ges, "wrong")
-
-            async def wait() -> None:
-                async with polling(ges, wrong) as poller:
-                    with pytest.raises(AuthenticationError):
-                        await poller.wait_all([JobRef(f"j{number}", "g") for number in range(9)])
-
-            async with anyio.create_task_group() as tasks:
-                for _ in range(5):
-                    tasks.start_soon(wait)
-            assert plane(ges, "management") == [401, 401]
-
-    async def test_a_key_that_dies_is_replaced_by_its_provider(self) -> None:
-        """The wait goes on; the dead key is sent by what was under way and no more."""
-        keys = [("fake-ak", "wrong"), ("fake-ak", "fake-sk")]
-
-        async def provide() -> tuple[str, str]:
-            return keys.pop(0)
-
-        async with FakeGES() as ges:
-            provided = AccessKey.from_provider(provide, clock=ges.wall_clock)
-            async with polling(ges, provided) as poller:
-                refs = add_imports(ges, 30)
-                assert {type(result) for result in await poller.wait_all(refs)} == {Job}
-            assert plane(ges, "management").count(401) <= 2
-            assert keys == []
-
     async def test_once_it_was_accepted_all_go_at_once(self) -> None:
         """Being careful costs the first answer only."""
         slow = Faults({"slow": 1.0}, slow_seconds=2.0)
@@ -464,4 +434,4 @@ class TestPassword:
                 ValueError,
                 match=r"^asking for a token would send a secret in clear text: use https, or pass allow_http=True$",
             ):
-                await source._client.run(errand)
+                await source._client.post(errand)

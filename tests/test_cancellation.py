@@ -156,8 +156,8 @@ async def over_http(loop: SteppingLoop, cut: Callable[[SteppingLoop, Program], A
 
 async def with_a_password(loop: SteppingLoop, cut: Callable[[SteppingLoop, Program], Awaitable[bool]]) -> bool:
     """Cut one of two watches whose tokens expire in mid-wait: the other gets every token that it needs."""
-    async with FakeGES(token_lifetime=6.0) as ges:
-        ges.add_job("job", graph="g", steps=[(0, "running"), (8, "success")], files=FILES)
+    async with FakeGES(token_lifetime=4.0) as ges:
+        ges.add_job("job", graph="g", steps=[(0, "running"), (6, "success")], files=FILES)
         user = PasswordCredentials(
             domain="fake-domain", user="fake-user", password="fake-password", endpoint=ges.endpoint
         )

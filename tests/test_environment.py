@@ -46,8 +46,7 @@ def missing(variables: dict[str, str], given: Given | None = None, file: str | N
 def key(credentials: object) -> tuple[str, str, str | None]:
     """Tell the parts of an access key."""
     assert isinstance(credentials, AccessKey)
-    assert credentials._key is not None
-    return credentials._key.ak, credentials._key.sk, credentials._key.security_token
+    return credentials._ak, credentials._sk, credentials._security_token
 
 
 class TestPrecedence:

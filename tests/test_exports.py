@@ -18,20 +18,9 @@ from gespoll import _errors, _jobs
 
 ROOT = Path(gespoll.__file__).parent
 FLOORS = (
-    {"_text"},
     {"_jobs", "_cancellation", "_slices", "_tasks"},
-    {"_endpoints", "_errors", "_tolerance"},
-    {
-        "_wire",
-        "_pacing",
-        "_source",
-        "_ways_out",
-        "_connector",
-        "_signing",
-        "_secrecy",
-        "_snapshot",
-        "_observer",
-    },
+    {"_errors", "_tolerance"},
+    {"_wire", "_pacing", "_source", "_endpoints", "_signing", "_secrecy", "_snapshot", "_observer"},
     {"_scheduler", "_credentials"},
     {"_observing"},
     {"_http", "_loop", "_environment"},
@@ -46,7 +35,6 @@ FLOOR_OF = {part: number for number, parts in enumerate(FLOORS) for part in part
 DEFERRED = {("gespoll._jobs", "gespoll._wire.submission")}
 """Imports upwards that a function makes when it is called: `JobRef.from_reply` reads the service's own words."""
 PURE = (
-    "_text",
     "_jobs",
     "_errors",
     "_tolerance",
@@ -55,7 +43,6 @@ PURE = (
     "_pacing",
     "_scheduler",
     "_endpoints",
-    "_ways_out",
     "_signing",
     "_environment",
 )
@@ -224,10 +211,10 @@ class TestHouse:
     @pytest.mark.parametrize(
         ("distribution", "parts"),
         [
-            ("aiohttp", {"_connector", "_http"}),
+            ("aiohttp", {"_http"}),
             ("backoff", {"_pacing"}),
             ("msgspec", {"_jobs", "_scheduler", "_snapshot", "_wire", "testing"}),
-            ("json", {"_wire"}),
+            ("json", set()),
             ("opentelemetry", {"otel"}),
             ("time", {"_slices"}),
         ],

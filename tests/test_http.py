@@ -1026,10 +1026,7 @@ class TestFaults:
             ):
                 assert (await poller.wait("j", graph="g")).status is JobStatus.SUCCESS
         assert (caught.value.code, caught.value.pending) == (CERTIFICATE_REJECTED, (JobRef("j", "g"),))
-        assert (
-            "certificate could not be verified; name the authority that signed it by ca_bundle= or SSL_CERT_FILE, "
-            "or pass a session that trusts it"
-        ) in str(caught.value)
+        assert "certificate could not be verified; pass a session that trusts it" in str(caught.value)
         assert_unchained(caught.value)
 
 
@@ -1079,7 +1076,6 @@ class TestToken:
             with pytest.raises(JobNotFound):
                 await source.get(JobRef("job", "g"))
             ges.expire_token("fresh")
-            await anyio.sleep(5)
             with pytest.raises(CredentialsRenewed):
                 await source.get(JobRef("job", "g"))
 

@@ -92,18 +92,11 @@ TREE = next(block.code for block in BLOCKS if block.code.startswith("GespollErro
 EXPLAINED = next(block.code for block in BLOCKS if block.code.startswith("movies/42: running;"))
 
 
-def _table(heading: str, text: str = "") -> list[list[str]]:
-    """Give the cells of the table that has this first heading, without its two first rows; by default README's."""
-    rows = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[- |]+\n((?:\|.*\n)+)", text or TEXT, flags=re.MULTILINE)
+def _table(heading: str) -> list[list[str]]:
+    """Give the cells of the table that has this first heading, without its two first rows."""
+    rows = re.search(rf"^\| {re.escape(heading)} \|.*\n\|[- |]+\n((?:\|.*\n)+)", TEXT, flags=re.MULTILINE)
     assert rows is not None
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[1].splitlines()]
-
-
-def _promises(text: str) -> list[str]:
-    """Give the second column of a table of promises."""
-    rows = re.search(r"^\| promise \|.*\n\|[- |]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
-    assert rows is not None
-    return [row.strip("|").split("|")[1].strip() for row in rows[1].splitlines()]
 
 
 def _quoted(cell: str) -> list[str]:
@@ -388,14 +381,13 @@ def test_the_links_lead_somewhere() -> None:
     assert [link for link in files if not (README.parent / link).is_file()] == []
 
 
-@pytest.mark.parametrize("document", ["README.md", "SECURITY.md"])
-def test_each_promise_names_tests_that_are_there(document: str) -> None:
+def test_each_promise_names_tests_that_are_there() -> None:
     """What stands in backticks before a file is part of the name of a test in it."""
-    rows = _promises((README.parent / document).read_text(encoding="utf-8"))
-    links = [link for row in rows for link in re.findall(r"\[(`[^\]]+`)\]\(([\w/]+\.py)\)", row)]
-    assert len(rows) >= 13
-    assert all("`](tests/" in row for row in rows)
-    for name, file in ((name, file) for names, file in links for name in _quoted(names)):
+    rows = _table("promise")
+    named = [(name, file) for row in rows for name, file in re.findall(r"\[`(\w+)`\]\(([\w/]+\.py)\)", row[1])]
+    assert len(rows) >= 15
+    assert all("`](tests/" in row[1] for row in rows)
+    for name, file in named:
         defined = re.findall(r"^ *(?:async )?def (test_\w+)", (README.parent / file).read_text(), flags=re.MULTILINE)
         assert [test for test in defined if name in test], f"{file} has no test of {name}"
 

@@ -9,16 +9,5 @@ from gespoll._credentials.access_key import AccessKey
 from gespoll._credentials.password import PasswordCredentials
 from gespoll._credentials.protocol import Credentials, Errand, Surroundings, credentials_problem
 from gespoll._credentials.token import Token
-from gespoll._credentials.turns import Trial, trial_of
 
-__all__ = [
-    "AccessKey",
-    "Credentials",
-    "Errand",
-    "PasswordCredentials",
-    "Surroundings",
-    "Token",
-    "Trial",
-    "credentials_problem",
-    "trial_of",
-]
+__all__ = ["AccessKey", "Credentials", "Errand", "PasswordCredentials", "Surroundings", "Token", "credentials_problem"]

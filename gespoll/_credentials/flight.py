@@ -1,7 +1,7 @@
 """Work that many need and that is done once.
 
 Rule: it goes on while anybody waits for it, whoever began it; when the last one is cancelled it is
-stopped before that cancellation goes on. Those of another event loop, who cannot wait for it, begin their own.
+stopped before that cancellation goes on.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Flight:
             ServiceUnavailable: when somebody else cancelled the run.
         """
         run = self._run
-        if run is None or run.task.done() or run.task.get_loop() is not asyncio.get_running_loop():
+        if run is None or run.task.done():
             run = self._run = _Run(asyncio.create_task(work()))
         run.waiting += 1
         try:

@@ -1,12 +1,13 @@
 """A user's password, with which IAM is asked for tokens.
 
-Rule: a wrong password locks the account, so it is sent by one request at a time, whichever poller asks, and what IAM
-refuses once is never sent again; and IAM is not pressed while it cannot answer, the less the longer it is silent.
+Rule: a wrong password locks the account, so what IAM refuses once is never sent again; and IAM is not
+pressed while it cannot answer.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from functools import partial
 
@@ -14,15 +15,15 @@ import anyio
 import attrs
 
 from gespoll._credentials.protocol import Credentials, Errand, Surroundings
-from gespoll._credentials.renewal import Fresh, Pause, Shared
+from gespoll._credentials.renewal import Fresh, SharedToken
 from gespoll._credentials.token import HEADER
-from gespoll._credentials.turns import Turns
-from gespoll._credentials.values import HoldsSecrets
 from gespoll._endpoints import checked_base, of_region
 from gespoll._errors import AuthenticationError, SourceError, TransportError
+from gespoll._pacing import wait_asked
 from gespoll._wire import iam_token
 
 _SECONDS = 20.0
+_PAUSE = 5.0
 
 
 @attrs.define(eq=False)
@@ -31,22 +32,14 @@ class _Account:
 
     refused: AuthenticationError | None = None
     """What IAM said, for good."""
-    pause: Pause = attrs.field(factory=Pause)
-    """While IAM could not answer."""
-    turns: Turns = attrs.field(factory=lambda: Turns(1))
-    """Who asks IAM."""
-    tokens: dict[str, Shared[str]] = attrs.field(factory=dict)
+    failure: SourceError | None = None
+    held_until: float = -math.inf
+    """Loop time before which IAM is not asked again after a failure."""
+    tokens: dict[str, SharedToken] = attrs.field(factory=dict)
     """By project."""
-    unanswered: int = 0
-    """How many requests were given up since one was answered: they may have brought a wrong password."""
-
-    def give_up(self, failure: SourceError) -> None:
-        """Ask ever more rarely, where it is not known whether the password was refused."""
-        self.pause.begin(failure, 2.0**self.unanswered)
-        self.unanswered += 1
 
 
-class PasswordCredentials(HoldsSecrets, Credentials):
+class PasswordCredentials(Credentials):
     """A user and a password, for tokens of IAM (`POST /v3/auth/tokens`), renewed before they expire.
 
     The requests to IAM go over the source's session, are not redirected, and do not count in its budget.
@@ -132,32 +125,27 @@ class PasswordCredentials(HoldsSecrets, Credentials):
             raise RuntimeError("password credentials are used through a source: pass them as credentials=")
         return self._surroundings
 
-    def _token(self, source: Surroundings) -> Shared[str]:
-        return self._account.tokens.setdefault(self._project or f"id {source.project_id}", Shared())
+    def _token(self, source: Surroundings) -> SharedToken:
+        return self._account.tokens.setdefault(self._project or f"id {source.project_id}", SharedToken())
 
-    async def _fetch(self, source: Surroundings) -> Fresh[str]:
+    async def _fetch(self, source: Surroundings) -> Fresh:
         """Ask IAM, unless it has refused before, or could not answer a moment ago."""
         account = self._account
-        async with account.turns.one():
-            if account.refused is not None:
-                raise account.refused
-            account.pause.check()
-            try:
-                fresh = await self._ask(source)
-            except AuthenticationError as error:
-                account.refused = error
-                raise
-            except anyio.get_cancelled_exc_class():
-                text = f"asking {self._base} for a token was given up before it had answered, and is begun anew later"
-                account.give_up(TransportError(text))
-                raise
-            except SourceError as error:
-                account.pause.begin(error)
-                raise
-            account.unanswered = 0
-            return fresh
+        if account.refused is not None:
+            raise account.refused
+        if account.failure is not None and anyio.current_time() < account.held_until:
+            raise account.failure
+        try:
+            return await self._ask(source)
+        except AuthenticationError as error:
+            account.refused = error
+            raise
+        except SourceError as error:
+            account.failure = error
+            account.held_until = anyio.current_time() + max(_PAUSE, wait_asked(error) or 0.0)
+            raise
 
-    async def _ask(self, source: Surroundings) -> Fresh[str]:
+    async def _ask(self, source: Surroundings) -> Fresh:
         action = f"asking {self._base} for a token"
         project = {"name": self._project} if self._project else {"id": source.project_id}
         errand = Errand(

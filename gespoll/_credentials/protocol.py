@@ -7,31 +7,25 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, Protocol
+from typing import Protocol
 
 import attrs
 
-from gespoll._credentials.values import HoldsSecrets
 from gespoll._wire.reply import Reply
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class Errand(HoldsSecrets):
-    """A request that credentials have a source send, to obtain a token or a key."""
+@attrs.frozen(kw_only=True)
+class Errand:
+    """A POST that credentials have a source send, to obtain a token."""
 
     url: str
     """Where to, with the query."""
-    body: bytes = attrs.field(default=b"", repr=False)
-    """A JSON text, or nothing."""
-    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
+    body: bytes = attrs.field(repr=False)
+    """A JSON text."""
+    secrets: tuple[str, ...] = attrs.field(repr=False)
     """What must not be told when the reply echoes it."""
     action: str
     """What it is for, to begin an error's text with."""
-    method: Literal["GET", "POST", "PUT"] = "POST"
-    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    """What is sent beside the usual ones."""
-    is_local: bool = False
-    """Whether it stays between this machine and its host: plain http is allowed, and no proxy is asked."""
 
 
 @attrs.frozen(kw_only=True)
@@ -57,8 +51,7 @@ class Credentials(Protocol):
     """Something that can prove who asks. Subclass it to write your own: only the abstract methods must be written."""
 
     locks: bool = False
-    """Whether being wrong a few times locks it: then two requests at most, of all pollers that use this object, are
-    under way until one was accepted."""
+    """Whether being wrong a few times locks it: then two requests at most are under way until one was accepted."""
 
     @abstractmethod
     async def authorize(self, method: str, url: str, /) -> Mapping[str, str]:

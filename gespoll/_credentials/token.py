@@ -9,20 +9,19 @@ import anyio
 
 from gespoll._cancellation import is_stray
 from gespoll._credentials.protocol import Credentials
-from gespoll._credentials.renewal import Fresh, Shared
-from gespoll._credentials.values import HoldsSecrets, header_problem
+from gespoll._credentials.renewal import Fresh, SharedToken
+from gespoll._credentials.values import header_problem
 from gespoll._errors import AuthenticationError, ServiceUnavailable, SourceError
 
 HEADER = "X-Auth-Token"
 
 
-class Token(HoldsSecrets, Credentials):
+class Token(Credentials):
     """A project-scoped IAM token (`X-Subject-Token` of `POST /v3/auth/tokens`).
 
     Args:
         value: the token, or an async callable that gives a fresh one. The callable is called for the
-            first request, and once more whenever the service rejects the token it gave; not more often than every
-            5 seconds.
+            first request, and once more whenever the service rejects the token it gave.
 
     Raises:
         TypeError: when `value` is neither a `str` nor callable.
@@ -42,7 +41,7 @@ class Token(HoldsSecrets, Credentials):
             raise ValueError(problem)
         self._fixed = value if isinstance(value, str) else None
         self._fetch = None if isinstance(value, str) else value
-        self._shared: Shared[str] = Shared()
+        self._shared = SharedToken()
 
     def __repr__(self) -> str:
         return f"Token({'from a callable' if self._fetch else 'fixed'})"
@@ -64,7 +63,7 @@ class Token(HoldsSecrets, Credentials):
         """Note that the token is good, so that it may be renewed again when it expires."""
         self._shared.accepted(headers.get(HEADER))
 
-    async def _fresh(self) -> Fresh[str]:
+    async def _fresh(self) -> Fresh:
         """Fetch a token; whatever the caller's callable raises may hold secrets, and is not chained."""
         assert self._fetch is not None  # a fixed token is never fetched
         try:

@@ -46,12 +46,11 @@ from gespoll._scheduler._verdict import Line, Phase, Verdict
 from gespoll._scheduler._verify import Verify
 from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._snapshot import Entry, Snapshot
-from gespoll._source import ConnectionStale, CredentialsRenewed, JobSource, ListingSource, ListWindow, SendAgain
-from gespoll._text import WORD, printable
+from gespoll._source import CredentialsRenewed, JobSource, ListingSource, ListWindow
 
 _logger = logging.getLogger("gespoll")
 
-Outcome = Job | ListWindow | GespollError | SendAgain
+Outcome = Job | ListWindow | GespollError | CredentialsRenewed
 """What came of a request: a reading, or the error it ended in."""
 LAST_LOOK_AT_MOST = 30.0
 """Seconds within which the final poll after a deadline must leave and be answered, at most (rule 11)."""
@@ -362,11 +361,11 @@ class Scheduler:
         """
         scope = self._scopes[request.scope]
         self._slots.free(request)
-        if not isinstance(outcome, (TransportError, ConnectionStale)):
+        if not isinstance(outcome, TransportError):
             self._slots.heard(request, now)
         self._block_what_hangs(now)
-        if isinstance(outcome, SendAgain):
-            for each in self._scopes.values() if isinstance(outcome, CredentialsRenewed) else ():
+        if isinstance(outcome, CredentialsRenewed):
+            for each in self._scopes.values():
                 each.renewed()
             scope.again(request)
         elif isinstance(outcome, SourceError):
@@ -512,8 +511,7 @@ class Scheduler:
         if is_unconfirmed:
             _logger.warning("job %s ended as %s, which nothing confirmed", record.ref, job.status.value)
         if self._is_refused(job):
-            word = printable(job.reported_status, WORD)
-            detail = f"job {record.ref} was reported as {word}, and nothing confirmed its files"
+            detail = f"job {record.ref} was reported as {job.reported_status}, and nothing confirmed its files"
             self._end(scope, record, EndUnconfirmed(detail, job=job), now)
         else:
             self._tell(scope, record, job, now)
@@ -542,8 +540,9 @@ class Scheduler:
     def _tell(self, scope: Scope, record: Record[Ledger], job: Job, now: float) -> None:
         if job.status is JobStatus.UNKNOWN and job.reported_status not in self._unknown_words:
             self._unknown_words.add(job.reported_status)
-            word = printable(job.reported_status, WORD)
-            _logger.warning("job %s has status %r, which no API document names; it is waited on", record.ref, word)
+            _logger.warning(
+                "job %s has status %r, which no API document names; it is waited on", record.ref, job.reported_status
+            )
         previous = None if record.profile is None else record.profile.status
         if job.status.is_terminal:
             self._tally.ended_job(job.lag.total_seconds() if job.lag is not None and previous is not None else None)

@@ -27,7 +27,6 @@ from gespoll._scheduler._verdict import reported_end
 from gespoll._scheduler._verify import INTERVALS_BEHIND, Verify
 from gespoll._scheduler._verify_by_list import VerifyByList
 from gespoll._source import ListWindow
-from gespoll._text import WORD, printable
 
 NextLook = tuple[float, Literal["query", "list"] | None, str]
 """When a job is looked at next, by which channel if any can be asked, and why then."""
@@ -358,8 +357,7 @@ def _personal_reason(care: Care) -> str:
     if evidence is None:
         return "it is queried by itself"
     if evidence.ends:
-        word = printable(reported_end(evidence).reported_status, WORD)
-        return f"its end ({word}) is to be confirmed by a query"
+        return f"its end ({reported_end(evidence).reported_status}) is to be confirmed by a query"
     denials = evidence.by_query.denials
     if denials is not None:
         return f"the service denied it {counted(denials.count, 'time')}: asked again until the grace is over"

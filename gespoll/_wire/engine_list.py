@@ -9,7 +9,6 @@ where they name one themselves, or count from 1970.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -17,11 +16,9 @@ from typing import Any, Literal
 import msgspec
 
 from gespoll._jobs import STATUS_WORDS, FileKind, ImportFile, Job, JobRef, JobRequest, StatusWords, effective_status
-from gespoll._wire.decoding import decode
-from gespoll._wire.fields import absolute_time, percentage, text
+from gespoll._wire.fields import absolute_time, decode, percentage, text
 from gespoll._wire.listing import Glance, Page, read_page
 from gespoll._wire.record import Counts, entries_of, fail_reason, is_import, read_entry, read_file
-from gespoll._wire.redaction import without_secrets
 from gespoll._wire.reply import Reply
 
 Edition = Literal["memory", "database"]
@@ -48,7 +45,7 @@ def read_job(glance: Glance, graph: str, as_of: datetime | None, words: StatusWo
     name = text(record.get("taskType")) or (request.command if request else None)
     files = _files(record.get("files"))
     status = effective_status(reported, files, words)
-    job = Job(
+    return Job(
         ref=JobRef(glance.job_id, graph),
         status=status,
         reported_status=reported,
@@ -64,7 +61,6 @@ def read_job(glance: Glance, graph: str, as_of: datetime | None, words: StatusWo
         as_of=as_of,
         raw=record,
     )
-    return job if glance.secrets is None else without_secrets(job, glance.secrets)
 
 
 def edition_of(entry: bytes | msgspec.Raw) -> Edition | None:
@@ -82,20 +78,11 @@ def _request(record: Mapping[str, Any]) -> JobRequest | None:
     value = record.get("request")
     if not isinstance(value, Mapping):
         body = _decoded(record.get("rawRequest"))
-        return None if body is None or body == "" else JobRequest(body=_with_equals(body))
+        return None if body is None or body == "" else JobRequest(body=body)
     body = value.get("body")
     if body is None:
         body = _decoded(value.get("rawRequest"))
-    return JobRequest(command=text(value.get("command")), url=text(value.get("url")), body=_with_equals(body))
-
-
-def _with_equals(value: Any) -> Any:
-    """Put texts in the place of NaN, which would make a job differ from its own copy."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, dict):
-        return {name: _with_equals(part) for name, part in value.items()}
-    return [_with_equals(part) for part in value] if isinstance(value, list) else value
+    return JobRequest(command=text(value.get("command")), url=text(value.get("url")), body=body)
 
 
 def _decoded(raw: Any) -> Any:

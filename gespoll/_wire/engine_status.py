@@ -14,7 +14,7 @@ from typing import Any
 
 from gespoll._jobs import STATUS_WORDS, Job, JobRef, StatusWords, effective_status
 from gespoll._wire.fields import text
-from gespoll._wire.record import fail_reason, fit_to_tell, single_record
+from gespoll._wire.record import fail_reason, single_record
 from gespoll._wire.reply import Reply, error_code
 
 PATH = "/ges/v1.0/{project}/graphs/{graph}/jobs/{job}/status"
@@ -32,7 +32,7 @@ def read(reply: Reply, ref: JobRef, words: StatusWords = STATUS_WORDS) -> Job:
     record, fields = single_record(reply, ref, words, _NO_SUCH_GRAPH)
     word = text(fields.get("status")) or ""
     status = effective_status(word, None, words)
-    job = Job(
+    return Job(
         ref=ref,
         status=status,
         reported_status=word,
@@ -41,7 +41,6 @@ def read(reply: Reply, ref: JobRef, words: StatusWords = STATUS_WORDS) -> Job:
         as_of=reply.as_of,
         raw={name: value for name, value in record.items() if name != "data"},
     )
-    return fit_to_tell(job, reply)
 
 
 def _with_code(reason: str | None, fields: Mapping[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from gespoll._text import printable
+import msgspec
 
 _LINE_AT_MOST = 200
 _DIGITS_AT_MOST = 18  # what fits into 64 bits; no list has more lines
@@ -18,6 +18,59 @@ _UNITS = (1, 1_000, 1_000_000)
 _YEAR_2000 = 946_684_800
 _YEAR_2100 = 4_102_444_800
 _NUMBER = re.compile(r"\d{1,3}(?:\.\d{1,18})?", re.ASCII)
+_SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
+_TEXT_OR_FIELD = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"(\s*:)?', re.DOTALL)
+_decode_anything = msgspec.json.Decoder().decode
+
+
+def decode(body: bytes | msgspec.Raw) -> Any:
+    """Decode JSON; `None` when the bytes are none. What is no UTF-8 in a text does not hide the rest."""
+    try:
+        return _decode_anything(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # which of them tells bad UTF-8 depends on msgspec's version
+        return _decoded_leniently(bytes(body))
+    except RecursionError:
+        return None
+
+
+def _decoded_leniently(body: bytes) -> Any:
+    try:
+        return _decode_anything(body.decode(errors="replace"))
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def decode_object(body: bytes | msgspec.Raw) -> dict[str, Any] | None:
+    """Decode a JSON object; `None` when the bytes are anything else."""
+    value = decode(body)
+    return value if isinstance(value, dict) else None
+
+
+def decode_record(body: bytes | msgspec.Raw) -> dict[str, Any] | None:
+    """Decode a job's record; `None` when it would be less than what was sent.
+
+    JSON that holds a field twice is decoded by its last value, so what the first one says, such as files that were
+    not loaded, would be lost.
+    """
+    record = decode_object(body)
+    if record is None:
+        return None
+    decoded, sent = _fields_in(record), bytes(body)
+    may_be_more = sent.count(b'":') > decoded or any(map(sent.__contains__, _SPACED_COLONS))
+    return None if may_be_more and sum(map(bool, _TEXT_OR_FIELD.findall(sent))) > decoded else record
+
+
+def _fields_in(record: dict[str, Any]) -> int:
+    fields = 0
+    left: list[Any] = [record]
+    while left:
+        value = left.pop()
+        if type(value) is dict:
+            fields += len(value)
+            left += value.values()
+        elif type(value) is list:
+            left += value
+    return fields
 
 
 def text(value: Any) -> str | None:
@@ -109,5 +162,5 @@ def first_text(record: Mapping[str, Any], *names: str) -> str | None:
 
 
 def one_line(told: str) -> str:
-    """Make of what a server says a part of a sentence: printable, and no novel."""
-    return printable(told, _LINE_AT_MOST)
+    """Make of what a server says a line that any log can take: printable, and no novel."""
+    return "".join(letter if letter.isprintable() else " " for letter in told[:_LINE_AT_MOST])

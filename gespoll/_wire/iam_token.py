@@ -19,8 +19,7 @@ from gespoll._errors import (
     SourceError,
     Throttled,
 )
-from gespoll._wire.decoding import decode_object
-from gespoll._wire.fields import time
+from gespoll._wire.fields import decode_object, time
 from gespoll._wire.reply import Reply, failure
 
 PATH = "/v3/auth/tokens?nocatalog=true"

@@ -12,7 +12,6 @@ import attrs
 from gespoll._jobs import STATUS_WORDS, Job, JobRef, JobStatus, StatusWords
 from gespoll._wire.listing import Glance, Page, read_page
 from gespoll._wire.record import CAMEL_CASE, SNAKE_CASE, Spelling, read_entry, read_job
-from gespoll._wire.redaction import without_secrets
 from gespoll._wire.reply import Reply
 
 _FILTER_WORDS = {
@@ -42,10 +41,7 @@ class JobCentre:
     def read_job(self, glance: Glance, as_of: datetime | None, words: StatusWords = STATUS_WORDS) -> Job | None:
         """Read the whole record of an entry; `None` when it tells no status, or cannot be read in full."""
         record = read_entry(glance.entry, words)
-        if record is None:
-            return None
-        job = read_job(record, record, JobRef(glance.job_id), self.record, as_of, words)
-        return job if glance.secrets is None else without_secrets(job, glance.secrets)
+        return None if record is None else read_job(record, record, JobRef(glance.job_id), self.record, as_of, words)
 
     def filters(
         self, status: JobStatus | None, graph_name: str | None, start: date | None, end: date | None
@@ -53,13 +49,11 @@ class JobCentre:
         """Spell the filters of the query.
 
         Raises:
-            ValueError: when the document names no filter word for the status, or the graph's name cannot be one.
+            ValueError: when the document names no filter word for the status.
         """
         if status is not None and status not in _FILTER_WORDS:
             known = ", ".join(known.value for known in _FILTER_WORDS)
             raise ValueError(f"the job centre cannot filter by {status.value}; it can by {known}")
-        if graph_name is not None and not graph_name.isprintable():
-            raise ValueError(f"graph {graph_name!r} is no name of a graph: it holds letters that cannot be printed")
         filters = {
             "status": None if status is None else _FILTER_WORDS[status],
             "graph_name": graph_name,

@@ -4,8 +4,7 @@ Rule: id and status word of each entry first; the whole record only of an entry 
 reply may hold a hundred thousand entries, so a long one is never decoded at once: it is cut where one
 entry ends and another begins, and each part is decoded by itself, so that the caller can let its event
 loop run in between. A part that decodes from one entry's beginning to another's end was cut rightly. Where an
-entry is no JSON, or nested too deeply, only it is unreadable: entries are then told apart by their brackets,
-and each is read by itself, leniently. Other arrays may stand before and behind the jobs.
+entry is no JSON, or nested too deeply, only it is unreadable: entries are then told apart by their brackets.
 """
 
 from __future__ import annotations
@@ -13,25 +12,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import islice, pairwise
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Literal
 
 import attrs
 import msgspec
 
 from gespoll._errors import ProtocolError
 from gespoll._jobs import is_identifier
-from gespoll._wire.decoding import decode, decode_object
-from gespoll._wire.fields import absolute_time, count, identifier, text, time
-from gespoll._wire.redaction import Secrets
+from gespoll._wire.fields import absolute_time, count, decode, decode_object, identifier, text, time
 from gespoll._wire.reply import Reply, error_code, failure
 
 _PART = 256 * 1024
 _CUTS_AT_MOST = 8
 _SAMPLES = 6
-_MANY = 20
-_OPENINGS_AT_MOST = 4
-_CLOSINGS_AT_MOST = 16  # those of other arrays that stand behind the jobs
 _DAMAGED_PART = 64 * 1024  # telling entries apart by their brackets takes longer: some 5 ms for so many bytes
 _SCANNED_AT_MOST = _PART  # 50 ms at worst, if all of it is brackets
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]+|[\]}]+|,|"', re.DOTALL)
@@ -70,6 +64,7 @@ class _Begin(msgspec.Struct, gc=False):
 
 _decode_envelope = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_entries = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_glances = msgspec.json.Decoder(list[_Glance]).decode
 _decode_loose_glances = msgspec.json.Decoder(list[_LooseGlance]).decode
 _decode_glance = msgspec.json.Decoder(_Glance).decode
@@ -82,9 +77,7 @@ class Glance:
 
     job_id: str
     word: str | None
-    entry: msgspec.Raw | bytes = attrs.field(repr=False)
-    secrets: Secrets | None = None
-    """What may stand in it and must not be told; `None` where nothing does."""
+    entry: msgspec.Raw
 
 
 @attrs.frozen
@@ -96,39 +89,23 @@ class Part:
     """The server's words; `None` or blank where it has none."""
     skipped: int
     """Entries without a readable id."""
-    _entries: bytes | list[bytes] = attrs.field(repr=False)
-    """An array of them, or where one is no JSON each by itself."""
+    _text: bytes
     _places: list[int] | None = None
     """At which places of the text those with a readable id stand; `None` where all have one."""
-    _secrets: Secrets = attrs.field(factory=Secrets)
 
     def glances(self, places: Sequence[int]) -> list[Glance]:
         """Give some of the entries; one whose id cannot be an id is passed over."""
         if not places:
             return []
-        entries = self._apart()
+        entries = _decode_entries(self._text)
         if self._places is not None:
             entries = [entries[place] for place in self._places]
-        found = [self._glance(place, entries[place]) for place in places if is_identifier(self.ids[place])]
-        if len(places) >= _MANY and isinstance(self._entries, bytes) and not self._secrets.may_stand_in(self._entries):
-            return found  # searching the part once is faster than searching each entry
-        found = [self._with_secrets(glance) for glance in found]
-        return [glance for glance in found if glance.secrets is None or not glance.secrets.name(glance.job_id)]
+        found = [Glance(self.ids[place], text(self.words[place]), entries[place]) for place in places]
+        return [glance for glance in found if is_identifier(glance.job_id)]
 
-    def _glance(self, place: int, entry: msgspec.Raw | bytes) -> Glance:
-        return Glance(self.ids[place], text(self.words[place]), entry)
-
-    def _with_secrets(self, glance: Glance) -> Glance:
-        return (
-            attrs.evolve(glance, secrets=self._secrets) if self._secrets.may_stand_in(bytes(glance.entry)) else glance
-        )
-
-    def _apart(self) -> Sequence[msgspec.Raw | bytes]:
-        return self._entries if isinstance(self._entries, list) else _decode_entries(self._entries)
-
-    def samples(self) -> Sequence[msgspec.Raw | bytes]:
+    def samples(self) -> list[msgspec.Raw]:
         """Return some entries from all over the part."""
-        entries = self._apart()
+        entries = _decode_entries(self._text)
         return entries[:: max((len(entries) - 1) // (_SAMPLES - 1), 1)]
 
     def newest_at(self) -> Literal["start", "end"] | None:
@@ -148,8 +125,7 @@ class Page:
 
     _action: str
     _request_id: str | None
-    _secrets: Secrets
-    _body: bytes = attrs.field(repr=False)
+    _body: bytes
     """A JSON array; in a long reply it is only a part of the bytes, from `_start` to `_end`."""
     total: int | None
     _start: int = 0
@@ -163,17 +139,14 @@ class Page:
         """
         try:
             if self._end is None:
-                yield self._with_secrets(_read_whole(self._body))
+                yield _read_whole(self._body)
                 return
             at = self._start
             while at < self._end:
                 part, at = _next_part(self._body, at, self._end)
-                yield self._with_secrets(part)
+                yield part
         except (msgspec.DecodeError, RecursionError) as error:
             raise _no_array(self._action, self._request_id) from error
-
-    def _with_secrets(self, part: Part) -> Part:
-        return attrs.evolve(part, secrets=self._secrets)
 
 
 def read_page(reply: Reply, action: str, *, entries: str, totals: Sequence[str]) -> Page:
@@ -188,45 +161,31 @@ def read_page(reply: Reply, action: str, *, entries: str, totals: Sequence[str])
     Raises:
         SourceError: when the reply is an error, whatever its HTTP status, or unreadable.
     """
-    envelope = _opened(reply.body, entries) if reply.is_success else None
+    envelope, span = _opened(reply.body, entries) if reply.is_success else (None, None)
     if envelope is None:
         raise failure(reply, action)
-    fields = envelope.fields
-    if error_code(fields) is not None or (text(fields.get("result")) or "").strip().lower() == "failed":
+    plain = {name: decode(raw) for name, raw in envelope.items() if name != entries}
+    if error_code(plain) is not None or (text(plain.get("result")) or "").strip().lower() == "failed":
         raise failure(reply, action)
-    if fields.keys().isdisjoint({entries, *totals}):
+    if envelope.keys().isdisjoint({entries, *totals}):
         text_ = f"{action}: the reply holds no list of jobs"
         raise ProtocolError(text_, status=reply.status, request_id=reply.request_id)
-    total = next((number for name in totals if (number := count(fields.get(name))) is not None), None)
-    if envelope.span is not None:
-        return Page(action, reply.request_id, reply.secrets, reply.body, total, *envelope.span)
-    if envelope.entries != b"null" and not envelope.entries.startswith(b"["):
+    total = next((number for name in totals if (number := count(plain.get(name))) is not None), None)
+    if span is not None:
+        return Page(action, reply.request_id, reply.body, total, *span)
+    found = bytes(envelope.get(entries, b"null"))
+    if found != b"null" and not found.startswith(b"["):
         raise _no_array(action, reply.request_id)
-    found = b"[]" if envelope.entries == b"null" else envelope.entries
-    return Page(action, reply.request_id, reply.secrets, found, total)
+    return Page(action, reply.request_id, b"[]" if found == b"null" else found, total)
 
 
-@attrs.frozen
-class _Envelope:
-    """What a list reply holds besides its entries, and where those stand."""
-
-    fields: dict[str, Any]
-    entries: bytes = b"null"
-    span: tuple[int, int] | None = None
-    """Where the entries of a long or damaged reply begin and end, inside the brackets."""
-
-
-def _opened(body: bytes, name: str) -> _Envelope | None:
-    """Decode an envelope; where it is long or damaged, without its entries."""
+def _opened(body: bytes, entries: str) -> tuple[dict[str, msgspec.Raw] | None, tuple[int, int] | None]:
+    """Decode an envelope; where it is long, or an entry unreadable, without its entries, whose span comes beside it."""
     whole = None if len(body) > _PART else _envelope(body)
-    if whole is None and (found := _cut_open(body, name)) is not None:
-        return found
-    whole = whole or _envelope(body)
     if whole is not None:
-        fields = {each: None if each == name else decode(raw) for each, raw in whole.items()}
-        return _Envelope(fields, bytes(whole.get(name, b"null")))
-    damaged = decode_object(body)
-    return None if damaged is None or damaged.get(name) is not None else _Envelope(damaged)
+        return whole, None
+    span = _span_of_entries(body, entries)
+    return _envelope(body if span is None else body[: span[0]] + body[span[1] :]), span
 
 
 def _no_array(action: str, request_id: str | None) -> ProtocolError:
@@ -244,7 +203,7 @@ def _read_part(part: bytes) -> Part:
     return _part(_glances(part), part)
 
 
-def _part(found: list[_Glance], part: bytes | list[bytes]) -> Part:
+def _part(found: list[_Glance], part: bytes) -> Part:
     ids = [glance.snake or glance.camel for glance in found]
     words = [glance.status for glance in found]
     if all(ids):
@@ -295,14 +254,23 @@ def _id_in(entry: bytes) -> str | None:
 
 
 def _read_damaged_part(part: bytes) -> Part:
-    """Read a part in which entries are no JSON, or nested too deeply.
+    """Read a part in which entries are no JSON, or nested too deeply; null stands in their place from then on.
 
     Raises:
         msgspec.DecodeError: when they cannot be told apart, not even by their brackets.
     """
     texts = (part[start:end].strip() for start, end in _spans(part, 1, len(part)))
     entries = [text_ for text_ in texts if text_]
-    return _part([_glance(entry) for entry in entries], entries)
+    sound = b",".join(entry if _is_sound(entry) else b"null" for entry in entries)
+    return _part([_glance(entry) for entry in entries], b"[%b]" % sound)
+
+
+def _is_sound(entry: bytes) -> bool:
+    try:
+        _decode_raw(entry)
+    except _UNREADABLE:
+        return False
+    return True
 
 
 def _spans(body: bytes, start: int, enough: int) -> list[tuple[int, int]]:
@@ -362,7 +330,7 @@ def _closed(opened: bytearray, closing: bytes) -> int:
     return len(closing) - len(closes)
 
 
-def _begin(entry: msgspec.Raw | bytes) -> datetime | None:
+def _begin(entry: msgspec.Raw) -> datetime | None:
     try:
         found = _decode_begin(entry)
     except _UNREADABLE:
@@ -378,25 +346,14 @@ def _envelope(body: bytes) -> dict[str, msgspec.Raw] | None:
         return None
 
 
-def _cut_open(body: bytes, name: str) -> _Envelope | None:
-    """Cut the entries out of a reply and decode the rest, leniently; `None` when it is not sure where they are.
-
-    Other arrays may stand behind them: of the brackets that could be the end, the first leaves an envelope behind.
-    """
-    for opening in islice(re.finditer(rb'"%s"\s*:\s*\[' % name.encode(), body), _OPENINGS_AT_MOST):
-        start = opening.end()
-        for end in reversed(list(islice(_closings(body, start), _CLOSINGS_AT_MOST))):
-            fields = decode_object(body[:start] + body[end:])
-            if fields is not None and fields.get(name) == []:
-                return _Envelope(fields, span=(start, end))
-    return None
-
-
-def _closings(body: bytes, start: int) -> Iterator[int]:
-    """Iterate over the places of closing brackets, from the last."""
-    at = len(body)
-    while (at := body.rfind(b"]", start, at)) >= 0:
-        yield at
+def _span_of_entries(body: bytes, name: str) -> tuple[int, int] | None:
+    """Tell where the entries of a long reply begin and end, inside the brackets; `None` when that is not sure."""
+    opening = re.search(rb'"%s"\s*:\s*\[' % name.encode(), body)
+    closing = body.rfind(b"]")
+    if opening is None or closing < opening.end():
+        return None
+    envelope = _envelope(body[: opening.end()] + body[closing:])
+    return (opening.end(), closing) if envelope is not None and name in envelope else None
 
 
 def _next_part(body: bytes, start: int, end: int) -> tuple[Part, int]:

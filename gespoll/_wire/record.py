@@ -26,9 +26,10 @@ from gespoll._jobs import (
     effective_status,
     status_of_word,
 )
-from gespoll._wire.decoding import decode_object, decode_record
 from gespoll._wire.fields import (
     count,
+    decode_object,
+    decode_record,
     first_text,
     identifier,
     is_unreadable_count,
@@ -37,7 +38,6 @@ from gespoll._wire.fields import (
     time,
     word,
 )
-from gespoll._wire.redaction import without_secrets
 from gespoll._wire.reply import Reply, error_code, failure
 
 _IMPORT = "importgraph"
@@ -111,14 +111,9 @@ def read_single(reply: Reply, ref: JobRef, spelling: Spelling, words: StatusWord
     record, fields = single_record(reply, ref, words)
     described = identifier(fields.get(spelling.job_id))
     if described is not None and described != ref.job_id:
-        text_ = f"looking at job {ref}: the reply describes another job, {one_line(reply.secrets.text(described))}"
+        text_ = f"looking at job {ref}: the reply describes another job, {one_line(described)}"
         raise ProtocolError(text_, request_id=reply.request_id)
-    return fit_to_tell(read_job(record, fields, ref, spelling, reply.as_of, words), reply)
-
-
-def fit_to_tell(job: Job, reply: Reply) -> Job:
-    """Return a job without the secrets that the reply echoes."""
-    return without_secrets(job, reply.secrets) if reply.secrets.may_stand_in_reply(reply.body) else job
+    return read_job(record, fields, ref, spelling, reply.as_of, words)
 
 
 def single_record(
@@ -150,7 +145,7 @@ def single_record(
 
 def _why_unreadable(reply: Reply, action: str, ref: JobRef, no_such_graph: frozenset[str]) -> GespollError:
     if reply.is_success and decode_object(reply.body) is not None:
-        text_ = f"{action}: the reply holds a field twice, or one whose name cannot be read"
+        text_ = f"{action}: the reply holds a field twice, of which only one could be read"
         return ProtocolError(text_, status=reply.status, request_id=reply.request_id)
     return failure(reply, action, ref, no_such_graph)
 

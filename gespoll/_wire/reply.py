@@ -28,9 +28,7 @@ from gespoll._errors import (
     Throttled,
 )
 from gespoll._jobs import JobRef
-from gespoll._wire.decoding import decode_object
-from gespoll._wire.fields import first_text, one_line
-from gespoll._wire.redaction import Secrets
+from gespoll._wire.fields import decode_object, first_text, one_line
 
 _NO_SUCH_JOB = frozenset({"GES.7007", "GES.8301"})
 _NO_SUCH_GRAPH = frozenset({"GES.7000", "GES.7054"})
@@ -67,7 +65,6 @@ _KIND_OF_STATUS: dict[int, type[SourceError]] = {
 _USUAL_DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", re.ASCII)
 _SECONDS_TO_WAIT = re.compile(r"(\d+)(?:\.(\d*))?", re.ASCII)
 _SAID_BY_STATUS_ALONE = frozenset({401, 407, 408, 429})
 _POLICY = re.compile(r"policy (\w+) over ratelimit")
@@ -84,8 +81,6 @@ class Reply:
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     received_at: datetime | None = attrs.field(default=None, repr=False)
     """When it came, by this machine's clock (aware)."""
-    secrets: Secrets = attrs.field(factory=Secrets, repr=False)
-    """What the request was proved with, and no text of the reply may tell."""
 
     @property
     def is_success(self) -> bool:
@@ -99,9 +94,9 @@ class Reply:
 
     @property
     def request_id(self) -> str | None:
-        """The server's id of the request; `None` where what it tells does not look like one, or is a secret."""
-        told = self.headers.get("X-Request-Id", "").strip()
-        return told if _REQUEST_ID.fullmatch(told) and self.secrets.text(told) == told else None
+        """The server's id of the request."""
+        told = self.headers.get("X-Request-Id")
+        return None if told is None else one_line(told)
 
     @property
     def retry_after(self) -> float | None:
@@ -144,13 +139,14 @@ def error_code(record: Mapping[str, Any]) -> str | None:
         code = first_text(record, "error_code", "errorCode", "errCode")
     if code is None or code.strip() == "0":
         return None
-    return re.sub(r"^APIGW\.", "APIG.", code)
+    return re.sub(r"^APIGW\.", "APIG.", one_line(code))
 
 
 def _error_text(record: Mapping[str, Any]) -> str:
     nested = record.get("error")
     found = first_text(nested if isinstance(nested, Mapping) else record, "message", "error_msg", "errorMessage")
-    return found or first_text(record, "externalMessage") or "it gave no text"
+    found = found or first_text(record, "externalMessage") or "it gave no text"
+    return one_line(found)
 
 
 def failure(
@@ -177,14 +173,13 @@ def failure(
     kind = _KIND_OF_CODE.get(code or "") or _kind_of_status(reply.status)
     fields: dict[str, Any] = {
         "status": reply.status,
-        "code": None if code is None else one_line(reply.secrets.text(code)),
+        "code": code,
         "request_id": reply.request_id,
         "retry_after": reply.retry_after,
     }
-    said = _error_text(record or {})
-    text = one_line(reply.secrets.text(said))
+    text = _error_text(record or {})
     if kind is Throttled:
-        fields["limit"] = _allowed_rate(one_line(said))
+        fields["limit"] = _allowed_rate(text)
         fields["policy"] = found[1] if (found := _POLICY.search(text)) else None
     advice = _ADVICE.get(code or "")
     return kind(f"{action}: {_WHAT[kind]}: {text}{f'; {advice}' if advice else ''}", **fields)

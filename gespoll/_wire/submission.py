@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 
 from gespoll._errors import GespollError, SourceError
-from gespoll._wire.decoding import decode_object
-from gespoll._wire.fields import first_text, identifier, one_line
+from gespoll._wire.fields import decode_object, first_text, identifier, one_line
 from gespoll._wire.reply import Reply, error_code, failure
 
 _ACTION = "submitting a job"

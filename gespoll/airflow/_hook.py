@@ -1,8 +1,7 @@
 """From an Airflow connection to a poller.
 
 Rule: what a connection lacks is told in one error, by the names of its fields and never by their values.
-No credentials, project or endpoint are looked for in the environment of whatever process happens to run. What is raised
-leaves without the frames that it came through, which hold the connection.
+Nothing is looked for in the environment of whatever process happens to run: a connection says it all.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import anyio
 from airflow.sdk import BaseHook
 
 import gespoll
-from gespoll._secrecy import without_frames
 
 DEFAULT_CONNECTION = "huaweicloud_default"
 _TEST_SECONDS = 20.0
@@ -26,8 +24,7 @@ class GesHook(BaseHook):
     """Opens pollers by an Airflow connection of type `huaweicloud`.
 
     The connection: login = access key id (AK), password = secret access key (SK); in extra `project_id`,
-    `region` or `endpoint`, for a temporary key `security_token`, instead of a key `token`, and `allow_http`. `proxy`,
-    `ca_bundle`, `client_cert` and `client_key` go before what the environment says of proxies and authorities.
+    `region` or `endpoint`, for a temporary key `security_token`, instead of a key `token`, and `allow_http`.
 
     Args:
         ges_conn_id: id of the connection.
@@ -52,11 +49,8 @@ class GesHook(BaseHook):
             AirflowNotFoundException: when there is no such connection.
             ValueError: when the connection cannot work; the text says what it lacks.
         """
-        try:
-            return self._opened(knobs)
-        except BaseException as error:
-            without_frames(error)
-            raise
+        connection = self.get_connection(self.ges_conn_id)
+        return self._poller(connection, connection.extra_dejson, knobs)
 
     async def aget_conn(self, **knobs: Any) -> gespoll.Poller:
         """Make a poller inside an event loop, such as a triggerer's. Cancelling it leaves nothing behind.
@@ -68,11 +62,8 @@ class GesHook(BaseHook):
             AirflowNotFoundException: when there is no such connection.
             ValueError: when the connection cannot work; the text says what it lacks.
         """
-        try:
-            return await self._opened_in_loop(knobs)
-        except BaseException as error:
-            without_frames(error)
-            raise
+        connection = await self.aget_connection(self.ges_conn_id)
+        return self._poller(connection, await connection.aextra_dejson(), knobs)
 
     def test_connection(self) -> tuple[bool, str]:
         """Read the project's list of jobs, and tell whether that worked, and why not, within half a minute."""
@@ -81,16 +72,9 @@ class GesHook(BaseHook):
         except (gespoll.GespollError, ValueError) as error:
             return False, str(error)
 
-    def _opened(self, knobs: Mapping[str, Any]) -> gespoll.Poller:
-        connection = self.get_connection(self.ges_conn_id)
-        return self._poller(connection, connection.extra_dejson, knobs)
-
-    async def _opened_in_loop(self, knobs: Mapping[str, Any]) -> gespoll.Poller:
-        connection = await self.aget_connection(self.ges_conn_id)
-        return self._poller(connection, await connection.aextra_dejson(), knobs)
-
     def _poller(self, connection: Any, extra: Any, knobs: Mapping[str, Any]) -> gespoll.Poller:
         arguments, problems = _arguments(connection, extra if isinstance(extra, Mapping) else {})
+        del connection, extra  # a crash reporter would show them
         if problems:
             raise ValueError(f"connection {self.ges_conn_id!r} {'; '.join(problems)}")
         return gespoll.connect(**arguments, **knobs)
@@ -118,9 +102,6 @@ def _arguments(connection: Any, extra: Mapping[str, Any]) -> tuple[dict[str, Any
         problems.append("has no project_id in extra")
     if told["region"] is None and told["endpoint"] is None:
         problems.append("has neither region nor endpoint in extra")
-    certificate, key = _text(extra.get("client_cert")), _text(extra.get("client_key"))
-    if key is not None and certificate is None:
-        problems.append("has a client_key but no client_cert in extra")
     if problems:
         return {}, problems
     return {
@@ -128,9 +109,6 @@ def _arguments(connection: Any, extra: Mapping[str, Any]) -> tuple[dict[str, Any
         "region": told["region"],
         "project_id": told["project_id"],
         "credentials": _credentials(ak, sk, told),
-        "proxy": _text(extra.get("proxy")),
-        "ca_bundle": _text(extra.get("ca_bundle")),
-        "client_cert": (certificate, key) if certificate and key else certificate,
         "allow_http": str(extra.get("allow_http", "")).strip().lower() == "true",
     }, []
 

@@ -10,11 +10,8 @@ from typing import Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from gespoll._text import printable
 from gespoll.airflow._report import Report
 from gespoll.airflow._wait import OnFailure
-
-_EVENT_AT_MOST = 300
 
 
 def conclude(
@@ -53,5 +50,4 @@ def of_event(event: Any) -> Report:
 
 
 def _refuse(event: object) -> NoReturn:
-    told = printable(repr(event), _EVENT_AT_MOST)
-    raise AirflowException(f"the trigger was to report on the jobs, and the task was resumed with {told} instead")
+    raise AirflowException(f"the trigger was to report on the jobs, and the task was resumed with {event!r} instead")

@@ -51,10 +51,6 @@ def _connection_type() -> dict[str, Any]:
             "project_id": _field("Project id", "Id of the project that the graphs are in."),
             "security_token": _field("Security token", "Belongs to a temporary access key.", secret=True),
             "token": _field("Token", "A token of IAM, instead of an access key.", secret=True),
-            "proxy": _field("Proxy", "URL of an HTTP proxy, instead of those of the environment.", secret=True),
-            "ca_bundle": _field("Authorities", "PEM file of the authorities to trust, instead of the system's."),
-            "client_cert": _field("Client certificate", "PEM file that proves this client to the server."),
-            "client_key": _field("Client key", "PEM file with its key, where that is not in the same file."),
             "allow_http": {
                 "label": "Allow plain http",
                 "description": "Send credentials in clear text to an endpoint other than loopback.",

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import attrs
 
 import gespoll
-from gespoll._text import printable
 
 Outcome = Literal["success", "failed", "timeout", "error"]
 
@@ -108,7 +107,7 @@ class Report:
         """Count a job that was not waited for to its end."""
         self._count(_OPEN)
         if len(self.open_jobs) < _JOBS_AT_MOST:
-            self.open_jobs.append(_cut(str(ref)))
+            self.open_jobs.append(str(ref))
 
     def sentence(self) -> str:
         """Tell it in one sentence."""
@@ -176,7 +175,7 @@ def _end(error: gespoll.JobError) -> str:
 
 
 def _cut(text: str) -> str:
-    return printable(text, _LETTERS_AT_MOST)
+    return text if len(text) <= _LETTERS_AT_MOST else f"{text[: _LETTERS_AT_MOST - 1]}…"
 
 
 def _some(names: list[str], number: int) -> str:

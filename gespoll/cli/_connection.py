@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import gespoll
@@ -29,11 +28,6 @@ _SPOKEN = {
     "status_words: ": "--status-word: ",
     "status_words gives": "--status-word gives",
     "(pending_timeout)": "(--pending-timeout)",
-    "ca_bundle=": "--ca-bundle",
-    "ca_bundle '": "--ca-bundle '",
-    "client_cert '": "--client-cert '",
-    ", or pass a session that trusts it": "",
-    "proxy= must": "--proxy must",
     "give graph=": "give its graph with --graph, or as graph/job",
 }
 """The library's words, and those of the command line."""
@@ -76,9 +70,6 @@ def poller_of(service: Service, graphs: Iterable[str] = (), **knobs: Any) -> ges
             credentials=credentials_of(service.token_file, service.token_command),
             allow_http=service.allow_http,
             status_words=_status_words(service.status_word) or None,
-            proxy=_proxy(service.proxy),
-            ca_bundle=service.ca_bundle,
-            client_cert=_client_cert(service),
             **where,
             **knobs,
         )
@@ -93,22 +84,6 @@ def _status_words(typed: Iterable[str]) -> dict[str, str]:
         if words.setdefault(word, status) != status:
             raise UsageError(f"--status-word gives {word!r} two meanings: {words[word]} and {status}")
     return words
-
-
-def _proxy(typed: str | None) -> str | None:
-    """Refuse a password, which everybody on this machine would see in the list of processes."""
-    if typed is not None and "@" in typed:
-        del typed
-        raise UsageError("--proxy takes no user and password, which others could see: set HTTPS_PROXY instead")
-    return typed
-
-
-def _client_cert(service: Service) -> Path | tuple[Path, Path] | None:
-    if service.client_key is None:
-        return service.client_cert
-    if service.client_cert is None:
-        raise UsageError("--client-key is the key of a certificate: give --client-cert, too")
-    return service.client_cert, service.client_key
 
 
 def _engines(service: Service, graphs: Iterable[str]) -> dict[str, str]:

@@ -12,15 +12,12 @@ from pathlib import Path
 
 import anyio
 import attrs
-from anyio.abc import ByteReceiveStream
 
 from gespoll import AuthenticationError, Credentials, ServiceUnavailable, Token
 from gespoll.cli._exit import UsageError
 from gespoll.cli._output import plain
 
 _TOLD_AT_MOST = 500
-_SECONDS = 20.0  # fewer than a request has, so that the reason is told and not only the silence
-_TOKEN_AT_MOST = 64 * 1024  # bytes; a token has about 9 KB
 
 
 def credentials_of(file: Path | None, command: str | None) -> Credentials | None:
@@ -82,7 +79,6 @@ class _Command:
     """
 
     words: list[str]
-    seconds: float = _SECONDS
     has_worked: bool = False
 
     async def __call__(self) -> str:
@@ -95,52 +91,14 @@ class _Command:
     async def _run(self) -> tuple[str, str]:
         """Give the token, or what to tell about the command's failure."""
         name = f"the token command {self.words[0]!r}"
-        done: _Done | None = None
         try:
-            with anyio.move_on_after(self.seconds):
-                done = await _run(self.words)
+            done = await anyio.run_process(self.words, stdin=subprocess.DEVNULL, check=False)
         except OSError as error:
             return "", f"{name} cannot be run: {error.strerror}"
-        if done is None:
-            return "", f"{name} was not done within {self.seconds:g} s, and was stopped"
-        said = plain(done.errors.decode(errors="replace").strip()[-_TOLD_AT_MOST:])
-        if done.status:
-            return "", f"{name} failed with status {done.status}: {said or 'it said nothing'}"
-        token = done.output.decode(errors="replace").strip()
-        if len(done.output) > _TOKEN_AT_MOST or not token.isascii() or len(token.split()) != 1:
+        said = plain(done.stderr.decode(errors="replace").strip()[-_TOLD_AT_MOST:])
+        if done.returncode:
+            return "", f"{name} failed with status {done.returncode}: {said or 'it said nothing'}"
+        token = done.stdout.decode(errors="replace").strip()
+        if not token.isascii() or len(token.split()) != 1:
             return "", f"{name} must print a token and nothing else; on standard error it said: {said or 'nothing'}"
         return token, ""
-
-
-@attrs.frozen
-class _Done:
-    """A command that has ended."""
-
-    status: int
-    output: bytes = attrs.field(repr=False)
-    errors: bytes = attrs.field(repr=False)
-
-
-async def _run(words: list[str]) -> _Done:
-    """Run a command to its end; cancelling it kills the command. Of what it prints, no more is kept than is used."""
-    output, errors = bytearray(), bytearray()
-    async with await anyio.open_process(words, stdin=subprocess.DEVNULL) as process:
-        assert process.stdout is not None  # it is a pipe
-        assert process.stderr is not None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_read_last, process.stderr, errors)
-            await _read_first(process.stdout, output)
-        return _Done(await process.wait(), bytes(output), bytes(errors))
-
-
-async def _read_first(stream: ByteReceiveStream, kept: bytearray) -> None:
-    """Read to the end, and keep the beginning, one byte longer than it may be."""
-    async for chunk in stream:
-        kept += chunk[: _TOKEN_AT_MOST + 1 - len(kept)]
-
-
-async def _read_last(stream: ByteReceiveStream, kept: bytearray) -> None:
-    """Read to the end, and keep the last."""
-    async for chunk in stream:
-        kept += chunk
-        del kept[:-_TOKEN_AT_MOST]

@@ -10,7 +10,6 @@ from typing import Protocol, Self
 
 from gespoll import StateChange
 from gespoll.cli._board import Board
-from gespoll.cli._output import plain
 
 
 class Display(Protocol):
@@ -57,4 +56,4 @@ class Lines:
 
 def say(line: str) -> None:
     """Print a line at once, also into a pipe."""
-    print(plain(line), flush=True)
+    print(line, flush=True)

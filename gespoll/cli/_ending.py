@@ -15,7 +15,7 @@ from gespoll.cli._connection import spoken
 from gespoll.cli._exit import VERDICTS, ExitStatus
 from gespoll.cli._jobs_input import STDIN, Jobs
 from gespoll.cli._options import Service, Waiting, typed
-from gespoll.cli._output import complain, complain_at_length
+from gespoll.cli._output import complain, plain
 from gespoll.cli._standing import Standing
 from gespoll.cli._words import counted, named, status_words
 
@@ -48,7 +48,7 @@ class Ending:
         """
         errors = [change.error for change in self.standing.unsettled]
         for text in dict.fromkeys(spoken(each) for each in [*errors, error] if each is not None):
-            complain(text)
+            complain(plain(text))
         if not self.standing.total and not self.jobs.is_unread:
             complain("no job was given: standard input held none")
         self._tell_open(service)
@@ -66,7 +66,7 @@ class Ending:
         if self.jobs.is_unread:
             complain("standard input was not read to its end")
         if left or self.jobs.is_unread:
-            complain_at_length(f"to go on: {self._command([str(ref) for ref, _ in left], service)}")
+            complain(f"to go on: {self._command([str(ref) for ref, _ in left], service)}")
 
     def _command(self, left: list[str], service: Service) -> str:
         """Write the command that goes on, to be pasted into a shell."""

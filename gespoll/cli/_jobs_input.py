@@ -6,7 +6,6 @@ keeps the process from ending.
 
 from __future__ import annotations
 
-import codecs
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
@@ -99,7 +98,7 @@ class Jobs:
 
     def _ref_of_line(self, line: bytes, number: int) -> JobRef:
         try:
-            return ref_of(line.removeprefix(codecs.BOM_UTF8).decode(), self._graph)
+            return ref_of(line.decode(), self._graph)
         except UnicodeDecodeError:
             raise UsageError(f"line {number} of standard input is not UTF-8") from None
         except UsageError as error:

@@ -2,12 +2,11 @@
 
 Rule: at every moment the file holds one whole snapshot, of changes that were told and no others. It is written after
 each; once that has taken a second it takes no more than a tenth of the time, so that many jobs do not make it the work.
-A link in its place is refused: whoever may write the directory could point it at any file of the user's, and taking
-its place would leave behind a file that nobody keeps up to date.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,9 @@ import msgspec
 import gespoll
 from gespoll import JobRef, JobStatus
 from gespoll.cli._exit import ExitStatus, UsageError, status_of_kind
-from gespoll.cli._files import read_regular, replace_whole
-from gespoll.cli._output import plain
 
 _GRACE = 1.0
 _SHARE = 0.1
-_TOLD_AT_MOST = 300  # letters of what is wrong with a file: its own words may stand in it
 
 
 class _Failure(msgspec.Struct):
@@ -86,18 +82,21 @@ class Kept:
     """A file with a snapshot, once there is one.
 
     Args:
-        path: the file; a link in its place is refused.
+        path: the file; a link is followed.
 
     Raises:
         UsageError: when there is a file that holds no snapshot, or it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.parent.absolute() / path.name
+        self._path = path.resolve()
         self._begun_at: float | None = None
         self._spent = 0.0
         self._snapshot = self._read()
-        kept = _Jobs() if self._snapshot is None else msgspec.convert(self._snapshot, _Jobs)
+        try:
+            kept = msgspec.convert(self._snapshot or {}, _Jobs)
+        except msgspec.ValidationError as error:
+            raise self._unusable(error) from None
         self.jobs = [job for job in kept.jobs if not job.was_refused]
         """The jobs to go on with; empty when there is no file."""
         self.refused = [job.ref for job in kept.jobs if job.was_refused]
@@ -107,23 +106,17 @@ class Kept:
             self._snapshot["jobs"] = [entry for entry, job in told if not job.was_refused]
 
     def _read(self) -> dict[str, Any] | None:
-        """Read the file, if there is one, and refuse what cannot be gone on from in any way."""
         try:
-            text = read_regular(self._path)
-            snapshot = msgspec.json.decode(text, type=dict[str, Any])
-            gespoll.snapshot_refs(snapshot)  # reads all of it
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, Any])
         except FileNotFoundError:
             return None
         except OSError as error:
             raise UsageError(f"the snapshot {self._path} cannot be read: {error.strerror}") from None
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        except msgspec.DecodeError as error:
             raise self._unusable(error) from None
-        return snapshot
 
     def _unusable(self, error: Exception) -> UsageError:
-        told = plain(str(error))
-        told = told if len(told) <= _TOLD_AT_MOST else f"{told[:_TOLD_AT_MOST]}..."
-        return UsageError(f"the snapshot {self._path} cannot be gone on from: {told}; move it away to begin anew")
+        return UsageError(f"the snapshot {self._path} cannot be gone on from: {error}; move it away to begin anew")
 
     def watch(self, poller: gespoll.Poller, refs: Any, **terms: Any) -> gespoll.Watch:
         """Resume what is kept, or begin.
@@ -157,7 +150,12 @@ class Kept:
             self._spent += anyio.current_time() - now
 
     def _write(self, text: bytes) -> None:
+        beside = self._path.with_name(f".{self._path.name}.new")
         try:
-            replace_whole(self._path, text)
+            with beside.open("wb") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self._path)
         except OSError as error:
             raise UsageError(f"the snapshot {self._path} cannot be written: {error.strerror}") from None

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from gespoll import JobStatus, StateChange
 from gespoll.cli._board import HEADINGS, Board, trouble_in_short
-from gespoll.cli._output import plain
 from gespoll.cli._progress import GAP, bar
 
 _STYLES = ("dim", "cyan", "green", "yellow", "red", "bold", "dim")
@@ -67,7 +66,7 @@ class LiveTable:
 
     def _tell(self, line: str, style: str) -> None:
         time = Text(f"{self._board.elapsed:5.1f} s  ", style="dim")
-        self._console.print(time + Text(plain(line), style=style), no_wrap=True, overflow="ellipsis")
+        self._console.print(time + Text(line, style=style), no_wrap=True, overflow="ellipsis")
 
     def _picture(self) -> RenderableType:
         return Constrain(

@@ -19,7 +19,7 @@ from gespoll.cli._connection import poller_of, spoken, told_as_usage
 from gespoll.cli._exit import ExitStatus, UsageError, cause_of, status_of, status_of_error, worst
 from gespoll.cli._jobs_input import Jobs
 from gespoll.cli._options import Service
-from gespoll.cli._output import complain, say_record
+from gespoll.cli._output import complain, plain, say_record
 from gespoll.cli._records import job_record
 
 Format = Literal["human", "json"]
@@ -101,11 +101,10 @@ async def list_jobs(service: Service, wanted: Filters, output: Format) -> int:
     source = poller.source
     assert isinstance(source, gespoll.ManagementSource | gespoll.EngineSource)  # what connect() makes
     try:
-        with told_as_usage():
-            async with poller:
-                await _show_all(source.jobs(**filters), wanted.limit, output)
+        async with poller:
+            await _show_all(source.jobs(**filters), wanted.limit, output)
     except gespoll.GespollError as error:
-        complain(spoken(error))
+        complain(plain(spoken(error)))
         return status_of_error(error)
     return ExitStatus.SUCCEEDED
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from gespoll.cli._exit import READER_GONE, TERMINATED, ExitStatus, UsageError
-from gespoll.cli._output import complain, escape_what_is_lacking, silence
+from gespoll.cli._output import complain, silence
 
 _EXTRA = {"cyclopts", "rich"}
 
@@ -75,7 +75,6 @@ def _open_streams() -> Iterator[None]:
         redirect_stdout(sys.stdout or nowhere),
         redirect_stderr(sys.stderr or nowhere),
     ):
-        escape_what_is_lacking()
         yield
 
 

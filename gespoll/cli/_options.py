@@ -70,14 +70,6 @@ class Service:
     """A command that prints a token, run without a shell; run again when the service rejects the token."""
     status_word: Annotated[tuple[str, ...], Parameter(group=_SERVICE, metavar="WORD=STATUS", negative=())] = ()
     """What a status word means that no API document names, such as halted=cancelled; may be given again."""
-    proxy: Annotated[str | None, Parameter(group=_SERVICE, metavar="URL")] = None
-    """An HTTP proxy; by default those of HTTPS_PROXY and HTTP_PROXY, but for what NO_PROXY names."""
-    ca_bundle: Annotated[Path | None, Parameter(group=_SERVICE, metavar="FILE")] = None
-    """The authorities to trust, as PEM; by default those of SSL_CERT_FILE or the system."""
-    client_cert: Annotated[Path | None, Parameter(group=_SERVICE, metavar="FILE")] = None
-    """A certificate that proves this client to the server, as PEM, with its key or beside --client-key."""
-    client_key: Annotated[Path | None, Parameter(group=_SERVICE, metavar="FILE")] = None
-    """The key of --client-cert, without a passphrase."""
     allow_http: Annotated[bool, Parameter(group=_SERVICE, negative=())] = False
     """Allow plain http to another host than this."""
 

@@ -9,7 +9,7 @@ import anyio
 
 from gespoll import Observer, RequestMade
 from gespoll.cli._connection import spoken
-from gespoll.cli._output import complain
+from gespoll.cli._output import complain, plain
 
 _PATIENCE = 15.0
 """Seconds without a good answer that are no news."""
@@ -31,7 +31,8 @@ class Outages(Observer):
             self._since = now if self._since is None else self._since
             if not self._told and now - self._since >= _PATIENCE:
                 self._told = True
-                complain(f"no good answer for {now - self._since:.0f} s, still trying: {spoken(event.error)}")
+                text = plain(spoken(event.error))
+                complain(f"no good answer for {now - self._since:.0f} s, still trying: {text}")
 
     def _answered(self, now: float) -> None:
         if self._told and self._since is not None:

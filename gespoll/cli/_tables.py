@@ -38,8 +38,8 @@ def _rows(trouble: Trouble) -> Iterator[Sequence[str | Text]]:
     if not files or (job is not None and job.fail_reason):
         yield *first, "", "", trouble_words(job, trouble.error), ""
     for file in files:
-        path = f"{file.kind} {file.path or '(no path)'}"
-        yield *first, path, losses(file), file.cause or "not told", file.log or "not told"
+        path = plain(f"{file.kind} {file.path or '(no path)'}")
+        yield *first, path, losses(file), plain(file.cause or "not told"), plain(file.log or "not told")
 
 
 def state_text(status: JobStatus | None) -> Text:
@@ -54,17 +54,17 @@ def print_jobs(jobs: Iterable[tuple[JobRef, Job | None, str | None]]) -> None:
 
 def _job_row(ref: JobRef, job: Job | None, problem: str | None) -> Sequence[str | Text]:
     if job is None:
-        return ref.job_id, ref.graph or "", "", state_text(None), "", "", problem or ""
+        return ref.job_id, ref.graph or "", "", state_text(None), "", "", plain(problem or "")
     what = job.name or (job.request.command if job.request else None) or ""
     causes = filter(None, [job.fail_reason, *(file.cause for file in job.bad_files), problem])
     return (
         ref.job_id,
         graph_of(job),
-        what,
+        plain(what),
         state_text(job.status),
         moment(job.begin_time),
         moment(job.end_time),
-        next(causes, ""),
+        plain(next(causes, "")),
     )
 
 
@@ -76,6 +76,6 @@ def _print(headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Non
     for heading in headings:
         table.add_column(heading, overflow="fold", header_style="bold")
     for row in rows:
-        table.add_row(*(Text(plain(cell)) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     with writing():
         console.print(table)

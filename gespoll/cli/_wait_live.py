@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gespoll import JobStatus, StateChange
-from gespoll.cli._output import plain
 from gespoll.cli._progress import GAP, bar
 from gespoll.cli._reports import Lines
 from gespoll.cli._standing import Standing
@@ -65,9 +64,7 @@ class LiveReport(Lines):
         if change.is_final and change.error is not None:
             style = "yellow" if change.status is JobStatus.PARTIALLY_FAILED else "red"
             time = Text(f"{change.observed_at - self._standing.started_at:8.1f} s  ", style="dim")
-            self._console.print(
-                time + Text(plain(change_words(change)), style=style), no_wrap=True, overflow="ellipsis"
-            )
+            self._console.print(time + Text(change_words(change), style=style), no_wrap=True, overflow="ellipsis")
 
     def tick(self, now: float, requests: int) -> None:
         """Draw everything anew."""
@@ -95,6 +92,6 @@ class LiveReport(Lines):
         table = Table.grid(padding=(0, GAP, 0, 0))
         for ref, began_at in self._standing.longest_running(_SHOWN):
             table.add_row(
-                Text(f"{now - began_at:8.0f} s", style="dim"), Text(plain(f"{ref}"), style="cyan", overflow="ellipsis")
+                Text(f"{now - began_at:8.0f} s", style="dim"), Text(f"{ref}", style="cyan", overflow="ellipsis")
             )
         return table
