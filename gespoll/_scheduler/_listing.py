@@ -269,7 +269,8 @@ class Listing:
         self._end_rounds()
         self.queries.disbelieved.clear()
         self._served = False
-        self._hunt.clear()
+        if any(record.place is not None and self.queries.depends_on_list(record) for record in self._records.values()):
+            self._hunt.clear()  # it showed a job that nothing else shows: a scan is to find that at once
         for job_id, record in self._records.items():
             record.place = None
             self._unlocated[job_id] = None
@@ -442,6 +443,8 @@ class Listing:
         to_the_end, trusted = bool(hunted), self.size.trusted
         if self.is_jumbled(now):
             wanted = set(self._records) if self._served else self._dependents()
+            if not self._served and not hunted and wanted <= self._unlocated.keys():
+                return None  # none that it shows: the next scan is for those that it lacks, in its time
             pages = len(wanted)
             return Scan(now, self.size.limit, wanted, to_the_end, pages_at_most=pages, trusted=trusted, overlaps=False)
         missing = hunted | (set(self._unlocated) if self._looks_for_others else set())

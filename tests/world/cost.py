@@ -56,9 +56,7 @@ def scan_pages(world: World, until: float = 1000.0) -> int:
         return 0
     arrivals = until / listing.arrivals if listing.arrivals else 0
     rows = len(world.cases) + listing.foreign + listing.nameless + listing.repeats + arrivals
-    if listing.total in {"high", "jumping"}:
-        size = 1  # rows may be withheld above any size, as far as such a total tells
-    elif listing.above in {"cut", "empty"}:
+    if listing.above in {"cut", "empty"}:
         size = min(listing.page_max, 100)
     else:
         size = next((size for size in _SIZES if size <= min(listing.page_max, 100)), 1)
