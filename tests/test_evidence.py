@@ -146,7 +146,7 @@ class TestReports:
         evidence.show_disbelieved(Channel.LIST, JOBS["running, bad files"], 3)
         listed = evidence.by_list
         assert (evidence.ever_shown, listed.answered_at, listed.files) == (True, 3, (BAD,))
-        assert (evidence.shown_at, evidence.status_at, listed.last_word) == (NEVER, NEVER, None)
+        assert (evidence.shown_at, evidence.status_at, listed.last_word) == (NEVER, NEVER, Word.OPEN)
 
 
 class TestBadFiles:

@@ -118,6 +118,13 @@ def test_a_list_that_is_frozen_for_one_import_is_still_asked_for_its_files() -> 
     holds(world(case(query=silent(kind=False), listed=frozen, ends_at=30.0), plane=Plane.MEMORY))
 
 
+def test_a_list_that_was_behind_before_the_end_still_holds_it_up_for_five_graces() -> None:
+    """Where it alone tells files, its word that an import is open counts, believed or not (A5)."""
+    frozen = told_in_full(lie(Manner.FROZEN, at=0.0))
+    late = case(query=silent(), listed=frozen, running_at=12.0, ends_at=100.0)
+    holds(world(late, plane=Plane.MEMORY, knobs=Knobs(not_found_grace=10.0)))
+
+
 def test_a_newcomer_is_queried_while_a_scan_waits_for_a_list_that_breaks_off() -> None:
     """A job that joins after the scan began is known as soon as those that it began for (A13)."""
     long, late = case(ends_at=math.inf), case(1, ends_at=39.0, is_import=False)

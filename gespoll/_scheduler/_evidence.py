@@ -161,6 +161,10 @@ class ChannelEvidence:
         """Take in an answer that says nothing new of the job; that of a scan counts from its begin."""
         self._answered(self.last_word, max(at, self.answered_at))
 
+    def say_open(self, now: float) -> None:
+        """Take in that it calls the job open, as it may have been long ago: it was neither shown nor read just now."""
+        self._answered(Word.OPEN, now)
+
     def deny(self, since: float, *, graph_missing: bool = False) -> None:
         """Take in that it does not have the job.
 
@@ -235,8 +239,8 @@ class Evidence:
         return tuple((channel, each.end) for channel, each in self.channels if each.end is not None)
 
     def show_disbelieved(self, channel: Channel, job: Job, now: float) -> None:
-        """Take in an open status that is not believed: no more than an answer, bad files, and that the job existed."""
-        self.of(channel).answer(now)
+        """Take in an open status that is not believed: the channel's word, bad files, and that the job existed."""
+        self.of(channel).say_open(now)
         self.of(channel).keep_bad_files(job)
         self.ever_shown = True
 

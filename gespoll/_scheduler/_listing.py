@@ -731,7 +731,8 @@ class Listing:
             if record.place is not None and not record.has_ended:
                 record.place = None
                 self._unlocated[record.ref.job_id] = None
-                self.queries.soon(record)
+                if not self.queries.depends_on_list(record):  # else its queries brought nothing: they keep their pace
+                    self.queries.soon(record)
 
     def page_failed(self, request: Window, error: SourceError, now: float) -> None:
         """Try a smaller page where the size of a page may be why the server failed."""

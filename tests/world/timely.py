@@ -123,7 +123,9 @@ class Paces:
         """Return the seconds from one poll of each job to the next: not the poller's own where the list serves."""
         behind = [case for case in self.world.cases if case.listed.phases != HONEST]
         if not self.world.plane.has_list or not self.world.listing.is_orderly or behind or self._list_fails_for_long():
-            return max(log.period, self.world.knobs.interval)
+            scopes = {self.world.scope(case.truth.graph) for case in self.world.cases}
+            shared = (len(self.world.cases) + pages * len(scopes)) / (0.95 * rate) if len(scopes) > 1 else 0.0
+            return max(log.period, self.world.knobs.interval, shared)  # a scope does not know what the others take
         return max(self.world.knobs.interval, _SLACK * pages / (0.95 * rate))
 
     def _hangs(self) -> bool:
@@ -272,6 +274,8 @@ class Paces:
         if query is Regime.FAIL or listed is Regime.SIGHT:
             return None if self.world.knobs.outage_timeout is None else self.patience + self.minute + self.scan
         if listed is Regime.FAIL:
+            if self.world.knobs.outage_timeout is None and query in {Regime.NONE, Regime.REFUSED}:
+                return None  # a list that merely fails is waited for
             return 2 * self.patience + self.grace + 2 * self.scan
         if query is Regime.DENY:
             cannot = listed in {Regime.REFUSED, Regime.NONE}

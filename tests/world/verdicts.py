@@ -310,6 +310,10 @@ class Verdict:
         behind = {Manner.FROZEN, Manner.LAG}
         return any(phase.manner in behind for case in self.world.cases for phase in case.listed.phases)
 
+    def _is_behind(self) -> bool:
+        """Whether the list is behind for this job, so that what it shows of it may not be believed."""
+        return any(phase.manner in {Manner.FROZEN, Manner.LAG} for phase in self.case.listed.phases)
+
     def _may_be_stale_as_a_whole(self) -> bool:
         """Whether the list is behind for two of its jobs: those may be half of a turn, and nothing it shows counts."""
         scope, behind = self.world.scope(self.case.truth.graph), {Manner.FROZEN, Manner.LAG}
@@ -329,7 +333,8 @@ class Verdict:
             return Reason("no smaller page", f"{self.change.ended_as}, and no smaller page was asked for")
         if self.change.is_error("PermissionDenied") or self.change.is_error("RequestRejected"):
             return self._refusal()
-        silent = self.now - max(self.evidence.status_at, self.evidence.since)
+        believed = self.evidence.query if self._is_behind() else self.evidence
+        silent = self.now - max(believed.status_at, self.evidence.since)
         never_answered = max(self.evidence.query.answered_at, self.evidence.listed.answered_at) == -math.inf
         patience = min(FIRST_PATIENCE, self.patience) if never_answered else self.patience
         if silent < patience - 1.0:
