@@ -125,6 +125,35 @@ def test_a_list_that_was_behind_before_the_end_still_holds_it_up_for_five_graces
     holds(world(late, plane=Plane.MEMORY, knobs=Knobs(not_found_grace=10.0)))
 
 
+def test_a_job_whose_first_change_was_not_taken_is_known_to_have_been_there() -> None:
+    """A snapshot covers what was taken, and keeps that the job was shown: it vanished (A21)."""
+    gone = case(ends_at=28.0, gone_at=45.0)
+    story = world(gone, plane=Plane.QUERY_ONLY, kills=(Kill(1, 60.0, "moment"),))
+    holds(story)
+    assert ends(run(story))["job-0"].ended_as == "JobVanished"
+
+
+def test_a_list_that_is_left_again_and_again_is_scanned_once_a_minute() -> None:
+    """It shows none of the jobs, and that it is left is no reason to look for them at once (A13)."""
+    left = case(query=silent(), listed=told_in_full(lie(Manner.DENY, 33.7)), ends_at=39.2)
+    never = case(1, query=silent(lie(Manner.BLANK)), appears_at=math.inf, ends_at=78.0)
+    holds(world(left, never, plane=Plane.MEMORY, listing=Listing(total="high", foreign=12)))
+
+
+def test_queries_that_fail_keep_their_pace_whatever_a_list_without_order_misses() -> None:
+    """A job that only the list shows is looked for there, and queried once a minute (A13)."""
+    cases = [case(0, listed=told_in_full(), ends_at=math.inf), case(1, listed=told_in_full(), ends_at=76.0)]
+    failing = (Phase(FROM_THE_START, Manner.FAIL),)
+    holds(world(*cases, plane=Plane.MEMORY, listing=Listing(order="random"), queries=failing))
+
+
+def test_jobs_that_leave_a_list_without_order_are_queried_after_two_cycles() -> None:
+    """Such a list misses some in any cycle; what it misses twice may be gone (A1)."""
+    gone = [case(number, listed=silent(lie(Manner.DENY, 30.0 + number)), ends_at=30.0 + number) for number in range(6)]
+    here = [case(number, ends_at=200.0) for number in range(6, 20)]
+    holds(world(*gone, *here, listing=Listing(order="random", page_max=10)))
+
+
 def test_a_newcomer_is_queried_while_a_scan_waits_for_a_list_that_breaks_off() -> None:
     """A job that joins after the scan began is known as soon as those that it began for (A13)."""
     long, late = case(ends_at=math.inf), case(1, ends_at=39.0, is_import=False)

@@ -324,7 +324,7 @@ class Scheduler:
         scope = self._scopes[request.scope]
         find = scope.records.get
         everything = bool(self._expiring)
-        tells_files = self._judges.source.tells_files(request.scope) == Channel.LIST.value
+        tells_files = self._source.tells_files(request.scope) == Channel.LIST.value
         wanted = []
         for at, (record, word) in enumerate(zip(map(find, ids), words, strict=True)):
             if record is None or not word:

@@ -131,9 +131,9 @@ def _write_evidence(entry: Entry, standing: Standing, clocks: Clocks) -> None:
     if standing.ended:
         return
     reports = standing.reports
+    entry.shown = standing.was_shown and not entry.statuses
     if reports is not None:
         entry.by_query, entry.by_list = _reported(reports.by_query), _reported(reports.by_list)
-        entry.shown = reports.ever_shown and not entry.statuses
     if standing.untaken_end is not None:
         entry.by_query = Reported(end=Reading.of(standing.untaken_end))
     if standing.added_at is not None and not any(status is not JobStatus.PENDING for status in entry.statuses):

@@ -36,7 +36,8 @@ _BLANK_AT_MOST = 20
 """Pages in a row that bring nothing new but entries without a readable id, after which a scan ends."""
 _POOR_AT_MOST = 10
 """Pages in a row that show mostly what was seen before, after which a scan ends: a list drawn anew for each page, in
-which others' jobs keep arriving, brings something new now and then for ever."""
+which others' jobs keep arriving, brings something new now and then for ever. More than `_SHIFTS_AT_MOST`, so that
+arrivals at the end of an orderly list end no scan by this."""
 _RETRIES_AT_MOST = 2
 """Pages of a backward scan that may be asked for again because they were cut short, until the cut is known."""
 _EDGE = 1000

@@ -64,6 +64,8 @@ class Standing:
     """What was reported of it, while it has not ended and that is more than that it is open."""
     untaken_end: Job | None = None
     """How it ended by a change that the consumer has not taken."""
+    was_shown: bool = False
+    """Whether anybody showed it, be it by a change that the consumer has not taken."""
     added_at: float | None = None
     """When it joined, in seconds; `None` where nobody waits for it any more."""
     told: str | None = None
@@ -114,6 +116,7 @@ def standing(
         profile=profile,
         reports=reports,
         untaken_end=untaken_end,
+        was_shown=record is not None or (reports is not None and reports.ever_shown),
         added_at=added_at,
     )
 

@@ -588,8 +588,7 @@ def _is_tried(case: _Case) -> bool:
     query = case.evidence.by_query
     if not case.reach.query or query.failure is None:
         return True
-    is_shared = case.reach.scope_fails or case.reach.query_failure is not None
-    return is_shared or query.failures >= case.terms.failures_at_least
+    return case.reach.scope_fails or query.failures >= case.terms.failures_at_least
 
 
 # 4. Is it stuck?

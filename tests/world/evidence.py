@@ -173,12 +173,15 @@ class Evidence:
         fresh.query.bad_files, fresh.listed.bad_files = self.query.bad_files, self.listed.bad_files
         return fresh
 
-    def kept(self, at: float) -> Evidence:
-        """Return what a snapshot keeps, as of a resume at that moment."""
+    def kept(self, at: float, *, was_decided: bool = False) -> Evidence:
+        """Return what a snapshot keeps, as of a resume at that moment.
+
+        An end that was decided, and whose change was not taken yet, is none the less sure.
+        """
         fresh = Evidence(at, is_import=self.is_import, ever_shown=self.ever_shown)
         for old, new in zip(self.both, fresh.both, strict=True):
             new.bad_files, new.worst = old.bad_files, old.worst
             if old.worst is not None:
                 new.first_end = new.last_end = new.counted_at = at
-                new.tellings = new.heard = 1
+                new.tellings = new.heard = old.tellings if was_decided else 1
         return fresh

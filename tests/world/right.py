@@ -91,11 +91,15 @@ class _Job:
         """Let a watch wait for it."""
         kept = self._kept.get(event.watch) if event.resumed else None
         if not any(not each.is_over for each in self._watching.values()):
-            variants = [each.kept(event.at) for each in kept[0]] if kept else []
+            variants = [self._kept_evidence(each, event.at) for each in kept[0]] if kept else []
             self._start = _Start(len(self._replies), variants or [Evidence(event.at)], event.life, event.at)
         elif kept and self._start is not None:
-            self._start.variants += [each.kept(event.at) for each in kept[0]]
+            self._start.variants += [self._kept_evidence(each, event.at) for each in kept[0]]
         self._watching[event.watch] = _Ends(event, kept[1] if kept else None)
+
+    def _kept_evidence(self, evidence: Evidence, at: float) -> Evidence:
+        of_a_moment = any(kill.keeps == "moment" for kill in self._world.kills)
+        return evidence.kept(at, was_decided=of_a_moment and evidence.tellings > 1)
 
     def keep(self, watch: int) -> None:
         """Let a watch keep a snapshot."""

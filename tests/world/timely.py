@@ -260,6 +260,8 @@ class Paces:
                 return 2 * pace
             case Regime.OPEN | Regime.HALTED | Regime.HIDE:
                 return OPEN_GRACES * self.grace + pace
+            case Regime.DENY if self.world.plane.fuller == "list" and not self.world.listing.is_orderly:
+                return OPEN_GRACES * self.grace + pace  # its scans deny nothing: that it said open stays its last word
             case Regime.FAIL:
                 return self.patience + pace
             case Regime.REFUSED | Regime.NONE:
